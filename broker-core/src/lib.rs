@@ -1,0 +1,5 @@
+//! What the broker does: sessions, topics, cursors and delivery. No socket, file, thread or clock.
+
+pub mod limits;
+
+pub use limits::Limits;

@@ -1,0 +1,1 @@
+//! What both broker binaries share: command line, config, logging, signals.

@@ -1,0 +1,1 @@
+//! tandem, the command-line client.

@@ -1,0 +1,1 @@
+//! The load generator: scenarios, drivers, process control, verdicts.

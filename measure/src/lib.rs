@@ -1,0 +1,1 @@
+//! Histograms and the run record between harness and plots.

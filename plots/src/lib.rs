@@ -1,0 +1,1 @@
+//! Run records to SVG, PNG and one self-contained HTML report.

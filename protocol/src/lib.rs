@@ -1,0 +1,1 @@
+//! Bytes to packets and back: JSON lines and the native wire.
