@@ -1,1 +1,31 @@
-//! Bytes to packets and back: JSON lines and the native wire.
+//! Bytes to packets and back. No I/O, no clock, no knowledge of what a broker does.
+//!
+//! One port serves every protocol; the [`Dialect`] is told by a connection's first byte.
+//! Both dialects carry the same [`Request`]s, and refuse with the same [`Code`]s:
+//!
+//! - [`json`]: one JSON object a line, one response line for each request, in order.
+//! - [`native`]: length-prefixed binary frames, batches first, with push delivery.
+//!
+//! A message is opaque bytes. Messages travel and are stored as a [`Batch`], whose bytes are
+//! the same in a publication, in the broker's log and in a delivery, so that none of the three
+//! has to be translated into another.
+
+pub mod batch;
+mod dialect;
+mod info;
+pub mod json;
+mod names;
+pub mod native;
+mod refusal;
+mod request;
+mod response;
+
+pub use batch::{Batch, BatchBuilder};
+pub use dialect::Dialect;
+pub use info::Info;
+pub use names::{NameLimits, check_subscriber_id, check_topic_name};
+pub use refusal::{Code, Refusal};
+pub use request::{
+    AckMode, Delivery, LagPolicy, Lifetime, Messages, PublishAck, Push, Request, Retention,
+};
+pub use response::Response;
