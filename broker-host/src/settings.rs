@@ -1,0 +1,361 @@
+//! What the command line and the config file together mean.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use broker_core::Limits;
+use broker_core::limits::LimitError;
+use thiserror::Error;
+
+use crate::Backend;
+use crate::choices::{Choices, LISTEN_DEFAULT};
+use crate::config_file::ConfigFile;
+use crate::listen_name::ListenName;
+use crate::logging::LogSettings;
+
+/// Everything that a broker was told, or else its defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The addresses to listen on, at least one, no two the same; port 0 takes any free port.
+    pub listen: Vec<SocketAddr>,
+    /// Where messages are kept.
+    pub storage: Storage,
+    /// The limits, which hold together.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// Event loops to run; `None` leaves it to the backend.
+    pub loops: Option<NonZeroUsize>,
+}
+
+/// Where messages are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory only: they end with the broker.
+    #[default]
+    Memory,
+}
+
+impl Default for Settings {
+    /// What a broker does that was told nothing.
+    fn default() -> Self {
+        Self {
+            listen: vec![LISTEN_DEFAULT],
+            storage: Storage::default(),
+            limits: Limits::default(),
+            log: LogSettings::default(),
+            loops: None,
+        }
+    }
+}
+
+/// Choices that mean nothing together, or nothing on this machine. Each names
+/// the place where the choice was made, a flag or a line of the config file.
+#[derive(Debug, Error)]
+pub(crate) enum SettingsError {
+    /// `--data`, which no version keeps yet.
+    #[error(
+        "{place}: expected storage in memory, but found a directory: durable storage is not \
+         available in this version; use --memory"
+    )]
+    DataUnavailable { place: String },
+    /// The config file says both.
+    #[error("{place}: expected either memory or data, but found both; remove one of them")]
+    MemoryAndData { place: String },
+    /// The config file says neither.
+    #[error("{place}: expected true, but found false and no other storage; remove the line")]
+    NoStorage { place: String },
+    /// The config file chooses the loops of a backend that has none.
+    #[error(
+        "{place}: expected no choice of event loops, but found one: the {backend} backend has \
+         none; remove the line"
+    )]
+    NoLoops { place: String, backend: &'static str },
+    /// The config file lists no address.
+    #[error(
+        "{place}: expected at least one address, but found none; remove the line to listen on \
+         {LISTEN_DEFAULT}"
+    )]
+    ListenEmpty { place: String },
+    /// A name that stands for no address.
+    #[error(
+        "{place}: expected a host name that this machine can resolve, but found {name}: {source}; \
+         correct the name, or give an address"
+    )]
+    Unresolved { place: String, name: ListenName, source: io::Error },
+    /// One address, given twice.
+    #[error("{place}: expected different addresses, but found {address} twice; remove one of them")]
+    ListenTwice { place: String, address: SocketAddr },
+    /// A limit that leaves no room for another.
+    #[error("{place}: {source}")]
+    Limits { place: String, source: LimitError },
+}
+
+/// The way to learn the addresses of a name: it asks the system, or a test's table.
+pub(crate) type Resolve<'a> = &'a dyn Fn(&ListenName) -> io::Result<Vec<SocketAddr>>;
+
+impl Settings {
+    /// What `typed` and `file` mean together on `backend`: what was typed
+    /// overrides the file, and defaults fill the rest.
+    ///
+    /// # Errors
+    /// The first choice that cannot be followed.
+    pub(crate) fn from_choices(
+        backend: &Backend,
+        typed: Choices,
+        file: Option<&ConfigFile>,
+        resolve: Resolve<'_>,
+    ) -> Result<Self, SettingsError> {
+        let places = Places { typed: typed.clone(), file };
+        let said = typed.over(file.map(|file| file.choices.clone()).unwrap_or_default());
+        if said.loops.is_some() && !backend.takes_loops {
+            let place = places.of("loops");
+            return Err(SettingsError::NoLoops { place, backend: backend.name });
+        }
+        Ok(Self {
+            storage: storage(&said, &places)?,
+            log: said.log(),
+            loops: said.loops,
+            listen: listen(said.listen, &places, resolve)?,
+            limits: limits(said.limits.limits(), &places)?,
+        })
+    }
+}
+
+fn storage(said: &Choices, places: &Places<'_>) -> Result<Storage, SettingsError> {
+    match (said.memory, &said.data) {
+        (Some(true), Some(_)) => Err(SettingsError::MemoryAndData { place: places.of("data") }),
+        (_, Some(_)) => Err(SettingsError::DataUnavailable { place: places.of("data") }),
+        (Some(false), None) => Err(SettingsError::NoStorage { place: places.of("memory") }),
+        (Some(true) | None, None) => Ok(Storage::Memory),
+    }
+}
+
+fn listen(
+    names: Option<Vec<ListenName>>,
+    places: &Places<'_>,
+    resolve: Resolve<'_>,
+) -> Result<Vec<SocketAddr>, SettingsError> {
+    let Some(names) = names else {
+        return Ok(vec![LISTEN_DEFAULT]);
+    };
+    let place = places.of("listen");
+    if names.is_empty() {
+        return Err(SettingsError::ListenEmpty { place });
+    }
+    let mut addresses = Vec::with_capacity(names.len());
+    for name in names {
+        let address = match resolve(&name).and_then(|addresses| preferred(&addresses)) {
+            Ok(address) => address,
+            Err(source) => return Err(SettingsError::Unresolved { place, name, source }),
+        };
+        if address.port() != 0 && addresses.contains(&address) {
+            return Err(SettingsError::ListenTwice { place, address });
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
+}
+
+/// The one of a name's addresses that is listened on: the first of IPv4, which
+/// every machine has, or else the first.
+fn preferred(addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
+    let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    first.copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address"))
+}
+
+fn limits(limits: Limits, places: &Places<'_>) -> Result<Limits, SettingsError> {
+    match limits.check() {
+        Ok(()) => Ok(limits),
+        Err(source) => Err(SettingsError::Limits { place: places.of_limit(source.key), source }),
+    }
+}
+
+/// Knows where each choice was made.
+struct Places<'a> {
+    typed: Choices,
+    file: Option<&'a ConfigFile>,
+}
+
+impl Places<'_> {
+    /// The place of a choice other than a limit.
+    fn of(&self, key: &str) -> String {
+        let typed = match key {
+            "listen" => self.typed.listen.is_some(),
+            "memory" | "data" => self.typed.memory.is_some() || self.typed.data.is_some(),
+            // The command line refuses the rest by itself.
+            _ => false,
+        };
+        self.place(typed, key, key)
+    }
+
+    fn of_limit(&self, key: &str) -> String {
+        self.place(self.typed.limits.says(key), key, &format!("limits.{key}"))
+    }
+
+    fn place(&self, typed: bool, key: &str, file_key: &str) -> String {
+        let flag = || format!("--{}", key.replace('_', "-"));
+        let in_file = || self.file.and_then(|file| file.place(file_key));
+        if typed { flag() } else { in_file().unwrap_or_else(|| "the default".into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::logging::{LogFormat, LogLevel};
+
+    const MIO: Backend = Backend { name: "mio", summary: "", version: "0.1.0", takes_loops: true };
+    const THREADED: Backend = Backend { name: "threaded", takes_loops: false, ..MIO };
+
+    /// Knows a few names, without asking the system.
+    fn resolve(name: &ListenName) -> io::Result<Vec<SocketAddr>> {
+        let texts: &[&str] = match name.to_string().as_str() {
+            "localhost:8080" => &["[::1]:8080", "127.0.0.1:8080"],
+            "six:8080" => &["[::1]:8080", "[::2]:8080"],
+            "empty:8080" => &[],
+            text if text.starts_with("nowhere") => return Err(io::Error::other("unknown name")),
+            _ => return name.resolve(),
+        };
+        Ok(texts.iter().map(|text| address(text)).collect())
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    fn file(text: &str) -> ConfigFile {
+        ConfigFile::parse(Path::new("broker.toml"), text).expect("a good file")
+    }
+
+    /// What `flags` mean over a config file with `text`.
+    fn settings_on(
+        backend: &Backend,
+        flags: &str,
+        text: Option<&str>,
+    ) -> Result<Settings, SettingsError> {
+        let flags = format!("tandem-test {flags}");
+        let line = flags.split_whitespace().map(Into::into);
+        let typed = crate::command_line::parse(backend, line).expect("good flags").choices;
+        Settings::from_choices(backend, typed, text.map(file).as_ref(), &resolve)
+    }
+
+    fn settings(flags: &str, text: &str) -> Settings {
+        settings_on(&MIO, flags, Some(text)).expect("good settings")
+    }
+
+    #[track_caller]
+    fn check_refused(flags: &str, text: &str, expected: &str) {
+        let error = settings_on(&MIO, flags, Some(text)).expect_err("refused").to_string();
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+
+    #[test]
+    fn nothing_said_means_the_defaults() {
+        let nothing = settings_on(&MIO, "", None).expect("defaults");
+        assert_eq!(nothing, Settings::default());
+        assert_eq!(settings("", ""), nothing);
+        assert_eq!(nothing.listen, [address("127.0.0.1:8080")]);
+        assert_eq!(nothing.limits.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_example_file_says_every_key_at_its_default() {
+        let text = include_str!("../../configs/broker.toml");
+        assert_eq!(settings("", text), Settings::default());
+        let example = file(text);
+        let limits = format!("{:#?}", Limits::default());
+        let limits = limits.lines().filter_map(|line| line.trim().split_once(": "));
+        for (key, _) in limits {
+            assert!(example.choices.limits.says(key), "{key} is missing");
+        }
+        for key in ["listen", "memory", "log_level", "log_format"] {
+            assert!(example.place(key).is_some(), "{key} is missing");
+        }
+        let with_loops = text.replace("# loops = 2", "loops = 2");
+        assert_eq!(settings("", &with_loops).loops, NonZeroUsize::new(2));
+    }
+
+    #[test]
+    fn a_flag_overrides_the_file_and_the_rest_of_the_file_stays() {
+        let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\nlog_level = 'debug'\n\
+                    log_format = 'json'\nloops = 3\n[limits]\ntopics_max = 5\nlinger_ms_max = 6\n";
+        let both = settings("--listen 127.0.0.1:3 --log-level warn --topics-max 7", text);
+        assert_eq!(both.listen, [address("127.0.0.1:3")]);
+        assert_eq!(both.log, LogSettings { level: LogLevel::Warn, format: LogFormat::Json });
+        assert_eq!(both.loops, NonZeroUsize::new(3));
+        assert_eq!((both.limits.topics_max, both.limits.linger_ms_max), (7, 6));
+        assert_eq!(settings("--loops 4", text).loops, NonZeroUsize::new(4));
+    }
+
+    #[test]
+    fn a_name_stands_for_its_first_ipv4_address_or_else_its_first() {
+        let listen = settings("--listen localhost:8080 --listen six:8080", "").listen;
+        assert_eq!(listen, [address("127.0.0.1:8080"), address("[::1]:8080")]);
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_told_with_its_place() {
+        let expected = "a host name that this machine can resolve, but found";
+        let flag = format!("--listen: expected {expected} nowhere:1: unknown name; ");
+        check_refused("--listen nowhere:1", "listen = ['127.0.0.1:1']", &flag);
+        let line = format!("broker.toml:2: listen: expected {expected} empty:8080: it has no ");
+        check_refused("", "\nlisten = ['empty:8080']", &line);
+    }
+
+    #[test]
+    fn an_address_given_twice_is_refused_but_port_0_is_a_new_port_each_time() {
+        let expected = "--listen: expected different addresses, but found 127.0.0.1:8080 twice";
+        check_refused("--listen localhost:8080 --listen 127.0.0.1:8080", "", expected);
+        assert_eq!(settings("--listen 127.0.0.1:0 --listen 127.0.0.1:0", "").listen.len(), 2);
+        check_refused("", "listen = []", "broker.toml:1: listen: expected at least one address");
+    }
+
+    #[test]
+    fn a_data_directory_is_refused_wherever_it_was_given() {
+        let expected = "expected storage in memory, but found a directory: durable storage is \
+                        not available in this version; use --memory";
+        check_refused("--data d", "", &format!("--data: {expected}"));
+        check_refused("--data d", "memory = true", &format!("--data: {expected}"));
+        check_refused("", "\ndata = 'd'", &format!("broker.toml:2: data: {expected}"));
+        assert_eq!(settings("--memory", "data = 'd'").storage, Storage::Memory);
+    }
+
+    #[test]
+    fn memory_and_data_exclude_each_other_in_the_file_too() {
+        let text = "memory = true\ndata = 'd'";
+        check_refused("", text, "broker.toml:2: data: expected either memory or data");
+        check_refused(
+            "",
+            "memory = false",
+            "broker.toml:1: memory: expected true, but found false",
+        );
+    }
+
+    #[test]
+    fn loops_in_the_file_of_a_backend_without_any_are_refused() {
+        let error = settings_on(&THREADED, "", Some("\nloops = 2")).expect_err("refused");
+        let expected = "broker.toml:2: loops: expected no choice of event loops, but found one: \
+                        the threaded backend has none; remove the line";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn limits_that_do_not_hold_together_are_told_with_the_place_of_the_one_at_fault() {
+        let least = "topic_bytes_max must be at least 8454144 bytes, but it is 10";
+        check_refused("--topic-bytes-max 10", "", &format!("--topic-bytes-max: {least}"));
+        let text = "[limits]\ntopic_bytes_max = 10";
+        check_refused("", text, &format!("broker.toml:2: limits.topic_bytes_max: {least}"));
+        check_refused("--message-bytes-max 32MiB", "", "the default: frame_bytes_max must be at ");
+    }
+
+    #[test]
+    fn the_largest_limits_overflow_nothing() {
+        let flags = "--message-bytes-max 9223372036854775807";
+        assert!(matches!(settings_on(&MIO, flags, None), Err(SettingsError::Limits { .. })));
+    }
+}
