@@ -1,5 +1,23 @@
 //! What the broker does: sessions, topics, cursors and delivery. No socket, file, thread or clock.
+//!
+//! The path of a message: [`Session::handle_input`] finds it in the bytes received, appends it to
+//! its topic's [`log`], and at the end of its turn gives [`Wakes`] for those who wait for the
+//! topic; the backend carries them to [`Session::handle_wake`], and [`Session::poll_deliveries`]
+//! reads the log at each subscription's cursor into an [`Output`].
 
+mod broker;
 pub mod limits;
+pub mod log;
+mod now;
+mod output;
+mod session;
+mod tally;
+mod topic;
+mod wake;
 
+pub use broker::{Broker, Identity};
 pub use limits::Limits;
+pub use now::Now;
+pub use output::Output;
+pub use session::{Session, Turn};
+pub use wake::{Cause, SessionKey, Wake, Wakes};

@@ -1,0 +1,88 @@
+//! Answers, before and after they are put into a dialect.
+
+use crate::Output;
+use crate::topic::Pulled;
+use protocol::batch::payloads;
+use protocol::json::{self, MessagesTail};
+use protocol::native::{MessagesHead, encode_messages_head, encode_response};
+use protocol::{Info, Refusal, Response};
+use std::sync::Arc;
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Done,
+    Published { base_offset: u64, count: u32 },
+    Subscribed { next_offset: u64 },
+    Messages(Pulled),
+    Topics(Vec<Arc<str>>),
+    Subscribers(Vec<Arc<str>>),
+    Pong,
+    Info(Info),
+    Refused(Refusal),
+}
+
+impl Answer {
+    pub(super) fn write_json(self, out: &mut Output) {
+        match self {
+            Self::Done | Self::Pong | Self::Subscribed { .. } => {
+                out.put(|out| json::encode_done(out))
+            }
+            Self::Published { base_offset, .. } => {
+                out.put(|out| json::encode_published(base_offset, out));
+            }
+            Self::Messages(pulled) => write_messages_json(&pulled, out),
+            Self::Topics(names) => out.put(|out| json::encode_topics(&borrowed(&names), out)),
+            Self::Subscribers(ids) => out.put(|out| json::encode_subscribers(&borrowed(&ids), out)),
+            Self::Info(info) => out.put(|out| json::encode_info(&info, out)),
+            Self::Refused(refusal) => out.put(|out| json::encode_refusal(&refusal, out)),
+        }
+    }
+
+    pub(super) fn write_native(self, correlation: u32, out: &mut Output) {
+        let mut write = |response: &Response<'_>| {
+            out.put(|out| encode_response(response, correlation, out));
+        };
+        match self {
+            Self::Done => write(&Response::Done),
+            Self::Published { base_offset, count } => {
+                write(&Response::Published { base_offset, count });
+            }
+            Self::Subscribed { next_offset } => write(&Response::Subscribed { next_offset }),
+            Self::Messages(pulled) => write_messages_native(pulled, correlation, out),
+            Self::Topics(names) => write(&Response::Topics(borrowed(&names))),
+            Self::Subscribers(ids) => write(&Response::Subscribers(borrowed(&ids))),
+            Self::Pong => write(&Response::Pong),
+            Self::Info(info) => {
+                let json = serde_json::to_string(&info).expect("numbers and strings are JSON");
+                write(&Response::Info(&json));
+            }
+            Self::Refused(refusal) => write(&Response::Refused(refusal)),
+        }
+    }
+}
+
+fn borrowed(names: &[Arc<str>]) -> Vec<&str> {
+    names.iter().map(AsRef::as_ref).collect()
+}
+
+fn write_messages_json(pulled: &Pulled, out: &mut Output) {
+    let tail = MessagesTail { lost: pulled.fetched.lost, remaining: pulled.remaining };
+    let payloads = pulled.fetched.spans.iter().flat_map(|span| payloads(span));
+    out.put(|out| json::encode_messages(payloads, tail, out));
+}
+
+fn write_messages_native(pulled: Pulled, correlation: u32, out: &mut Output) {
+    let fetched = pulled.fetched;
+    let head = MessagesHead {
+        base_offset: fetched.base_offset,
+        lost: fetched.lost,
+        remaining: pulled.remaining,
+        count: fetched.count,
+        records_bytes: fetched.bytes,
+    };
+    out.put(|out| encode_messages_head(head, correlation, out));
+    for span in fetched.spans {
+        out.push(span);
+    }
+}

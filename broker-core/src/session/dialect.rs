@@ -1,0 +1,187 @@
+//! What a connection speaks, and how its next request is found in its input.
+
+use super::answer::Answer;
+use super::requests::Outcome;
+use super::{Held, Session, Turn};
+use crate::{Limits, Output};
+use protocol::json::{LineDecoder, LineStep};
+use protocol::native::{
+    BrokerGreeting, CLIENT_GREETING_BYTES, Frame, FrameDecoder, FrameStep, VERSION,
+    check_client_greeting, encode_broker_greeting, encode_response,
+};
+use protocol::{Code, Dialect, Refusal, Response, json, native};
+
+/// What a connection speaks.
+#[derive(Debug)]
+pub(super) enum Speech {
+    /// No byte came yet.
+    Unheard,
+    Json(LineDecoder),
+    /// The native magic began; the greeting is not whole yet.
+    NativeGreeting,
+    Native(FrameDecoder),
+}
+
+impl Speech {
+    /// Tells that a push subscription is over.
+    pub(super) fn tell_ended(&self, subscription: u32, refusal: &Refusal, out: &mut Output) {
+        if matches!(self, Self::Native(_)) {
+            let ended = Response::Ended(refusal.clone());
+            out.put(|out| encode_response(&ended, subscription, out));
+        }
+    }
+
+    /// Tells why the connection is about to be closed.
+    pub(super) fn tell_last(&self, refusal: &Refusal, out: &mut Output, limits: &Limits) {
+        match self {
+            Self::Unheard | Self::Json(_) => out.put(|out| json::encode_refusal(refusal, out)),
+            Self::NativeGreeting => {
+                out.put(|out| encode_broker_greeting(greeting(limits, false), out));
+                out.put(|out| encode_response(&Response::Refused(refusal.clone()), 0, out));
+            }
+            Self::Native(_) => {
+                out.put(|out| encode_response(&Response::Refused(refusal.clone()), 0, out));
+            }
+        }
+    }
+}
+
+fn greeting(limits: &Limits, accepted: bool) -> BrokerGreeting {
+    BrokerGreeting {
+        version: VERSION,
+        accepted,
+        frame_bytes_max: u32::try_from(limits.frame_bytes_max).unwrap_or(u32::MAX),
+        message_bytes_max: u32::try_from(limits.message_bytes_max).unwrap_or(u32::MAX),
+    }
+}
+
+impl Session {
+    /// Takes the next thing off `input`; 0 where it is not whole yet.
+    pub(super) fn handle_next(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
+        match &mut self.speech {
+            Speech::Native(decoder) => match decoder.next(input) {
+                FrameStep::Frame { consumed, frame } => self.handle_frame(consumed, frame, turn),
+                step => self.handle_frame_step(step, turn),
+            },
+            Speech::Json(decoder) => {
+                let step = decoder.next(input);
+                self.handle_line_step(step, turn)
+            }
+            Speech::Unheard => self.handle_first_byte(input, turn),
+            Speech::NativeGreeting => self.handle_greeting(input, turn),
+        }
+    }
+
+    fn handle_first_byte(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
+        let Some(first) = input.first() else { return 0 };
+        let limits = self.broker.limits();
+        let refusal = match Dialect::detect(*first) {
+            Dialect::Json => {
+                self.speech = Speech::Json(LineDecoder::new(limits.line_bytes_max));
+                self.refused.clone()
+            }
+            Dialect::Native => {
+                self.speech = Speech::NativeGreeting;
+                self.refused.clone()
+            }
+            Dialect::Mqtt => Some(unsupported("MQTT")),
+            Dialect::Tls => Some(unsupported("TLS")),
+            Dialect::Unknown => Some(Refusal::new(
+                Code::WrongMagic,
+                format!("expected a JSON line or the native magic f7 54 4e 44, found {first:02x}"),
+            )),
+        };
+        match refusal {
+            Some(refusal) => {
+                self.refuse_and_close(&refusal, turn.out);
+                input.len()
+            }
+            None => self.handle_next(input, turn),
+        }
+    }
+
+    fn handle_greeting(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
+        match check_client_greeting(input) {
+            Ok(None) => 0,
+            Ok(Some(())) => {
+                let limits = self.broker.limits();
+                self.speech = Speech::Native(FrameDecoder::new(limits.frame_bytes_max));
+                turn.out.put(|out| encode_broker_greeting(greeting(limits, true), out));
+                CLIENT_GREETING_BYTES
+            }
+            Err(refusal) => {
+                self.refuse_and_close(&refusal, turn.out);
+                input.len()
+            }
+        }
+    }
+
+    fn handle_frame(&mut self, consumed: usize, frame: Frame<'_>, turn: &mut Turn<'_>) -> usize {
+        let correlation = frame.correlation;
+        let request = native::decode_request(frame, self.broker.limits().message_bytes_max);
+        let outcome = match request {
+            Ok(request) => self.handle_request(request, correlation, turn),
+            Err(refusal) => Outcome::Answered(Answer::Refused(refusal)),
+        };
+        match outcome {
+            Outcome::Answered(answer) => answer.write_native(correlation, turn.out),
+            Outcome::Silent => {}
+            Outcome::Held { until } => {
+                self.held = Some(Held { until });
+                return 0;
+            }
+        }
+        consumed
+    }
+
+    #[cold]
+    fn handle_frame_step(&mut self, step: FrameStep<'_>, turn: &mut Turn<'_>) -> usize {
+        match step {
+            FrameStep::NeedMore { .. } | FrameStep::Frame { .. } => 0,
+            FrameStep::Discarded { consumed } => consumed,
+            FrameStep::TooLarge { consumed, correlation, refusal } => {
+                Answer::Refused(refusal).write_native(correlation, turn.out);
+                consumed
+            }
+            FrameStep::OutOfStep { refusal } => {
+                self.refuse_and_close(&refusal, turn.out);
+                0
+            }
+        }
+    }
+
+    fn handle_line_step(&mut self, step: LineStep<'_>, turn: &mut Turn<'_>) -> usize {
+        let (consumed, line) = match step {
+            LineStep::NeedMore => return 0,
+            LineStep::Discarded { consumed } => return consumed,
+            LineStep::TooLong { consumed, refusal } => {
+                Answer::Refused(refusal).write_json(turn.out);
+                return consumed;
+            }
+            LineStep::Line { consumed, line } => (consumed, line),
+        };
+        let outcome = match json::decode_request(line) {
+            Ok(None) => return consumed,
+            Ok(Some(request)) => self.handle_request(request, 0, turn),
+            Err(refusal) => Outcome::Answered(Answer::Refused(refusal)),
+        };
+        match outcome {
+            Outcome::Answered(answer) => answer.write_json(turn.out),
+            Outcome::Silent => {}
+            Outcome::Held { until } => {
+                self.held = Some(Held { until });
+                return 0;
+            }
+        }
+        consumed
+    }
+}
+
+fn unsupported(protocol: &str) -> Refusal {
+    Refusal::new(
+        Code::UnsupportedProtocol,
+        format!(
+            "expected JSON lines or the native wire, found {protocol}, which this version does not speak"
+        ),
+    )
+}

@@ -1,0 +1,252 @@
+//! A session: the state of one connection. Bytes and time go in, bytes and deadlines come out.
+//!
+//! A backend drives it so:
+//! - bytes received: [`Session::handle_input`], until it takes no more;
+//! - a wake from another session: [`Session::handle_wake`];
+//! - whenever there is room to write: [`Session::poll_deliveries`];
+//! - at the time that [`Session::poll_timeout`] gives: [`Session::handle_timeout`];
+//! - when [`Session::is_closing`]: write what is left, then close;
+//! - when the connection is gone: [`Session::handle_close`].
+//!
+//! After [`handle_wake`](Session::handle_wake) and [`handle_timeout`](Session::handle_timeout)
+//! bytes that were not taken before may be taken.
+
+mod answer;
+mod dialect;
+mod pushes;
+mod requests;
+
+use crate::topic::Topic;
+use crate::{Broker, Cause, Now, Output, SessionKey, Wake, Wakes};
+use dialect::Speech;
+use protocol::{Code, Refusal};
+use pushes::Pushes;
+use std::sync::Arc;
+
+/// Who is on the other end, and what was agreed so far.
+#[derive(Debug)]
+pub struct Session {
+    broker: Arc<Broker>,
+    key: SessionKey,
+    speech: Speech,
+    /// The topic last published to, and whether its readers have yet to be woken.
+    target: Option<Target>,
+    pushes: Pushes,
+    /// A publication waits for room.
+    held: Option<Held>,
+    /// Since when the input has ended in an incomplete request.
+    incomplete_since: Option<Now>,
+    /// No more room for this connection: refused as soon as it says which dialect it speaks.
+    refused: Option<Refusal>,
+    /// Nothing more is read; what was written leaves, and the connection ends.
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct Target {
+    topic: Arc<Topic>,
+    readers_to_wake: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    until: Option<Now>,
+}
+
+/// What goes with every call into a session: where its answers and wakes go, and the time.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// Where answers and deliveries are written.
+    pub out: &'a mut Output,
+    /// Whom the backend is to wake afterwards.
+    pub wakes: &'a mut Wakes,
+    /// The time.
+    pub now: Now,
+}
+
+impl Session {
+    /// A connection that was just accepted. `key` is the backend's name for it.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>, key: SessionKey, now: Now) -> Self {
+        let max = broker.limits().connections_max;
+        let refused = (!broker.tally().connection_opened(max)).then(|| {
+            Refusal::new(
+                Code::LimitReached,
+                format!("the broker holds {max} connections; close one, or raise connections_max"),
+            )
+        });
+        Self {
+            broker,
+            key,
+            speech: Speech::Unheard,
+            target: None,
+            pushes: Pushes::default(),
+            held: None,
+            incomplete_since: refused.is_some().then_some(now),
+            refused,
+            closing: false,
+        }
+    }
+
+    /// Takes requests from the start of `input`, all bytes received and not yet taken, and gives
+    /// how many bytes it took.
+    ///
+    /// It takes none while a publication is held, and stops when the output is over its limit.
+    pub fn handle_input(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
+        let mut taken = 0;
+        while self.wants_input(turn.out) {
+            match self.handle_next(&input[taken..], turn) {
+                0 => break,
+                bytes => taken += bytes,
+            }
+        }
+        if self.closing {
+            taken = input.len();
+        }
+        let incomplete = taken < input.len() && self.wants_input(turn.out);
+        self.incomplete_since = match (incomplete, taken) {
+            (true, 0) => self.incomplete_since.or(Some(turn.now)),
+            (true, _) => Some(turn.now),
+            (false, _) if self.refused.is_some() => self.incomplete_since,
+            (false, _) => None,
+        };
+        self.wake_readers(turn.wakes);
+        taken
+    }
+
+    /// Whether it would take more input, with `out` still to be written.
+    #[must_use]
+    pub fn wants_input(&self, out: &Output) -> bool {
+        !self.closing && self.held.is_none() && out.len() < self.broker.limits().output_bytes_max
+    }
+
+    /// Takes what another session caused.
+    pub fn handle_wake(&mut self, cause: Cause, turn: &mut Turn<'_>) {
+        match cause {
+            Cause::Readable { subscription } => self.pushes.handle_readable(subscription),
+            Cause::Ended { subscription, code } => self.push_ended(subscription, code, turn),
+            Cause::Room => self.held = None,
+        }
+    }
+
+    /// Writes what subscriptions have to deliver, as long as `out` is not over its limit. Gives
+    /// whether more is left than it took.
+    pub fn poll_deliveries(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.closing {
+            return false;
+        }
+        self.pushes.poll_deliveries(&self.broker, turn)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Now> {
+        let held = self.held.and_then(|held| held.until);
+        let incomplete = self.incomplete_since.and_then(|since| self.incomplete_until(since));
+        held.into_iter().chain(incomplete).min()
+    }
+
+    fn incomplete_until(&self, since: Now) -> Option<Now> {
+        let limits = self.broker.limits();
+        let ms_max =
+            if self.refused.is_some() { limits.linger_ms_max } else { limits.request_ms_max };
+        (ms_max > 0).then(|| since.plus_ms(ms_max))
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        let is_due = |deadline: Option<Now>| deadline.is_some_and(|deadline| deadline <= turn.now);
+        if is_due(self.held.and_then(|held| held.until)) {
+            self.held = None;
+        }
+        if is_due(self.incomplete_since.and_then(|since| self.incomplete_until(since))) {
+            self.incomplete_since = None;
+            let refusal = self.refused.take().unwrap_or_else(|| {
+                let ms = self.broker.limits().request_ms_max;
+                Refusal::new(
+                    Code::RequestTimeout,
+                    format!(
+                        "expected a whole request within {ms} ms of its first byte, found a part"
+                    ),
+                )
+            });
+            self.refuse_and_close(&refusal, turn.out);
+        }
+    }
+
+    /// The broker is stopping: what is written leaves, then the connection ends.
+    pub fn handle_shutdown(&mut self, turn: &mut Turn<'_>) {
+        if self.closing {
+            return;
+        }
+        let refusal =
+            Refusal::new(Code::ShuttingDown, "the broker is stopping; connect again later");
+        for subscription in self.pushes.numbers() {
+            self.speech.tell_ended(subscription, &refusal, turn.out);
+        }
+        self.closing = true;
+    }
+
+    /// Whether the connection is to be closed when all is written.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// The connection is gone.
+    pub fn handle_close(&mut self, wakes: &mut Wakes) {
+        self.wake_readers(wakes);
+        self.pushes.handle_close(&self.broker, wakes);
+        if self.refused.is_none() {
+            self.broker.tally().connection_closed();
+        }
+    }
+
+    fn push_ended(&mut self, subscription: u32, code: Code, turn: &mut Turn<'_>) {
+        if !self.pushes.remove(subscription) {
+            return;
+        }
+        self.speech.tell_ended(subscription, &Refusal::new(code, why_ended(code)), turn.out);
+        self.closing |= code == Code::Lagging;
+    }
+
+    /// Wakes the readers of the topic last published to, once for all that was published.
+    fn wake_readers(&mut self, wakes: &mut Wakes) {
+        if let Some(target) = &mut self.target
+            && std::mem::take(&mut target.readers_to_wake)
+        {
+            target.topic.wake_readers(wakes);
+        }
+    }
+
+    fn refuse_and_close(&mut self, refusal: &Refusal, out: &mut Output) {
+        self.speech.tell_last(refusal, out, self.broker.limits());
+        self.closing = true;
+    }
+
+    /// The wake that has this session poll its own deliveries.
+    #[must_use]
+    pub fn key(&self) -> SessionKey {
+        self.key
+    }
+}
+
+impl Wake {
+    /// Whether it tells of something to deliver.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        matches!(self.cause, Cause::Readable { .. })
+    }
+}
+
+fn why_ended(code: Code) -> &'static str {
+    match code {
+        Code::TakenOver => "another connection attached to the subscription",
+        Code::TopicDeleted => "the topic was deleted",
+        Code::Unsubscribed => "the subscription was removed",
+        Code::Lagging => {
+            "retention was about to overtake the subscriber; read faster, or choose another lag policy"
+        }
+        _ => "the subscription is over",
+    }
+}

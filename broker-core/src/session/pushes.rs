@@ -1,0 +1,175 @@
+//! A session's push subscriptions: what they may still send, and which have something to send.
+
+use super::Turn;
+use crate::log::FetchLimit;
+use crate::topic::{Grip, Pushed, Topic};
+use crate::{Broker, Limits, Wakes};
+use protocol::native::{encode_deliver_head, encode_response};
+use protocol::{Code, Refusal, Response};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Bytes that one subscription sends before others of its connection have their turn.
+const QUANTUM_BYTES: usize = 128 * 1024;
+
+/// The push subscriptions of one session, by number.
+#[derive(Debug, Default)]
+pub(super) struct Pushes {
+    by_number: HashMap<u32, Subscription>,
+    /// Those that may have something to send, in turn.
+    ready: VecDeque<u32>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    topic: Arc<Topic>,
+    grip: Grip,
+    /// What may be sent; below zero after a message that was larger than what was left.
+    credit_bytes: i64,
+    is_ready: bool,
+}
+
+impl Pushes {
+    pub(super) fn check_free(&self, number: u32, limits: &Limits) -> Result<(), Refusal> {
+        if self.by_number.contains_key(&number) {
+            return Err(Refusal::new(
+                Code::SubscriptionInUse,
+                format!(
+                    "expected a correlation id that no push subscription of this connection has, found {number}"
+                ),
+            ));
+        }
+        let max = limits.attachments_per_connection_max;
+        if self.by_number.len() >= max {
+            return Err(Refusal::new(
+                Code::LimitReached,
+                format!(
+                    "the connection has {max} push subscriptions; detach one, or raise attachments_per_connection_max"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert(&mut self, number: u32, topic: Arc<Topic>, grip: Grip, credit_bytes: u32) {
+        let subscription =
+            Subscription { topic, grip, credit_bytes: i64::from(credit_bytes), is_ready: false };
+        self.by_number.insert(number, subscription);
+        self.handle_readable(number);
+    }
+
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.by_number.keys().copied()
+    }
+
+    /// Forgets a subscription that another ended, and gives whether it was known.
+    pub(super) fn remove(&mut self, number: u32) -> bool {
+        self.by_number.remove(&number).is_some()
+    }
+
+    pub(super) fn detach(
+        &mut self,
+        number: u32,
+        broker: &Broker,
+        wakes: &mut Wakes,
+    ) -> Result<(), Refusal> {
+        let subscription = self.by_number.remove(&number).ok_or_else(|| unknown(number))?;
+        subscription.topic.detach(subscription.grip, broker, wakes);
+        Ok(())
+    }
+
+    pub(super) fn credit(&mut self, number: u32, bytes: u32) -> Result<(), Refusal> {
+        let subscription = self.by_number.get_mut(&number).ok_or_else(|| unknown(number))?;
+        subscription.credit_bytes = subscription.credit_bytes.saturating_add(i64::from(bytes));
+        self.handle_readable(number);
+        Ok(())
+    }
+
+    pub(super) fn ack(
+        &mut self,
+        number: u32,
+        offset: u64,
+        wakes: &mut Wakes,
+    ) -> Result<(), Refusal> {
+        let subscription = self.by_number.get(&number).ok_or_else(|| unknown(number))?;
+        subscription.topic.ack(subscription.grip, offset, wakes)
+    }
+
+    /// There may be something to send.
+    pub(super) fn handle_readable(&mut self, number: u32) {
+        if let Some(subscription) = self.by_number.get_mut(&number)
+            && subscription.credit_bytes > 0
+            && !std::mem::replace(&mut subscription.is_ready, true)
+        {
+            self.ready.push_back(number);
+        }
+    }
+
+    pub(super) fn handle_close(&mut self, broker: &Broker, wakes: &mut Wakes) {
+        for subscription in self.by_number.values() {
+            subscription.topic.detach(subscription.grip, broker, wakes);
+        }
+        *self = Self::default();
+    }
+
+    /// Sends in turn until all is sent or the output is over its limit; gives whether more is left.
+    pub(super) fn poll_deliveries(&mut self, broker: &Broker, turn: &mut Turn<'_>) -> bool {
+        let output_bytes_max = broker.limits().output_bytes_max;
+        while let Some(number) = self.ready.pop_front() {
+            let room_bytes = output_bytes_max.saturating_sub(turn.out.len());
+            if room_bytes == 0 {
+                self.ready.push_front(number);
+                return true;
+            }
+            let Some(subscription) = self.by_number.get_mut(&number) else { continue };
+            subscription.is_ready = false;
+            if subscription.deliver(number, room_bytes, broker, turn) {
+                self.handle_readable(number);
+            }
+        }
+        false
+    }
+}
+
+impl Subscription {
+    /// Sends what one turn allows, and gives whether there is more to read.
+    fn deliver(
+        &mut self,
+        number: u32,
+        room_bytes: usize,
+        broker: &Broker,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        let credit_bytes = usize::try_from(self.credit_bytes).unwrap_or(0);
+        let limit = FetchLimit {
+            bytes_max: room_bytes.min(credit_bytes).min(QUANTUM_BYTES),
+            count_max: u32::MAX,
+        };
+        let pushed = self.topic.fetch(self.grip, limit, broker, turn.wakes);
+        // Where it is no longer attached, the wake that tells why is on its way.
+        let Some(Pushed { fetched, more }) = pushed else { return false };
+        let out = &mut *turn.out;
+        if fetched.lost > 0 {
+            let lost = Response::Lost { count: fetched.lost, next_offset: fetched.base_offset };
+            out.put(|out| encode_response(&lost, number, out));
+        }
+        if fetched.count > 0 {
+            out.put(|out| {
+                encode_deliver_head(number, fetched.base_offset, fetched.count, fetched.bytes, out);
+            });
+            for span in fetched.spans {
+                out.push(span);
+            }
+            self.credit_bytes -= fetched.bytes as i64;
+            broker.tally().messages_left(fetched.count);
+        }
+        more
+    }
+}
+
+fn unknown(number: u32) -> Refusal {
+    Refusal::new(
+        Code::UnknownSubscription,
+        format!("expected the number of a push subscription of this connection, found {number}"),
+    )
+}

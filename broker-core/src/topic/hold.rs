@@ -1,0 +1,127 @@
+//! Back-pressure: how a topic's publishers are held while a connected subscriber is about to be
+//! overtaken by retention, and what becomes of the subscriber when that takes too long.
+//!
+//! Publishers are held until every connected subscriber has read the older half of the log, so
+//! that a hand-over from held to running is rare. That may take `publisher_hold_ms_max` at most.
+//! A subscriber that needs longer is overtaken: it is not waited for again until it has caught up
+//! to the newer half.
+
+use super::state::State;
+use super::subscriptions::{Attachment, SubscriptionKey};
+use crate::{Cause, Now, SessionKey, Wake, Wakes};
+use protocol::{Code, LagPolicy};
+
+/// Publishers that wait for room.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) sessions: Vec<SessionKey>,
+    since: Now,
+    /// They go on when all that are waited for have read up to here.
+    pub(super) resume_offset: u64,
+}
+
+/// Whether messages may be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    Granted,
+    /// Someone still has to read them; to be asked again at the latest then.
+    Held {
+        until: Option<Now>,
+    },
+}
+
+impl State {
+    /// Whether the messages before `offset` may go; if not, `publisher` is woken when they may.
+    pub(super) fn ask_leave(
+        &mut self,
+        offset: u64,
+        publisher: SessionKey,
+        now: Now,
+        hold_ms_max: u64,
+        wakes: &mut Wakes,
+    ) -> Leave {
+        if offset <= self.floor {
+            return Leave::Granted;
+        }
+        self.floor = self.needed_floor();
+        if offset <= self.floor {
+            return Leave::Granted;
+        }
+        let resume_offset = self.log.middle_offset().max(offset);
+        let hold =
+            self.hold.get_or_insert(Hold { sessions: Vec::new(), since: now, resume_offset });
+        let deadline = hold.since.plus_ms(hold_ms_max);
+        let mut until = Some(deadline);
+        if now >= deadline {
+            self.give_up_on_laggards(offset, wakes);
+            self.floor = self.needed_floor();
+            if offset <= self.floor {
+                self.release(wakes);
+                return Leave::Granted;
+            }
+            until = None;
+        }
+        let hold = self.hold.as_mut().expect("it was made above, and only a grant removes it");
+        if !hold.sessions.contains(&publisher) {
+            hold.sessions.push(publisher);
+        }
+        Leave::Held { until }
+    }
+
+    /// Offset of the oldest message that a connected subscriber is waited for with.
+    fn needed_floor(&self) -> u64 {
+        let waited_for = self.subscriptions.attached().filter(|(.., a)| !a.overrun);
+        waited_for
+            .map(|(_, subscription, _)| subscription.needed_offset())
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Those who still need messages before `offset` had their time.
+    fn give_up_on_laggards(&mut self, offset: u64, wakes: &mut Wakes) {
+        let laggards: Vec<(SubscriptionKey, LagPolicy)> = self
+            .subscriptions
+            .attached()
+            .filter(|(_, subscription, a)| !a.overrun && subscription.needed_offset() < offset)
+            .map(|(key, _, attachment)| (key, attachment.push.lag_policy))
+            .collect();
+        for (key, policy) in laggards {
+            match policy {
+                LagPolicy::Hold => {}
+                LagPolicy::Skip => {
+                    if let Some(attachment) = &mut self.subscriptions.at(key).attachment {
+                        attachment.overrun = true;
+                    }
+                }
+                LagPolicy::Disconnect => self.end_attachment(key, Code::Lagging, wakes),
+            }
+        }
+    }
+
+    /// Detaches the connection of a subscription and tells it why.
+    pub(super) fn end_attachment(&mut self, key: SubscriptionKey, code: Code, wakes: &mut Wakes) {
+        if let Some(attachment) = self.subscriptions.detach(key) {
+            wakes.push(ended(&attachment, code));
+        }
+    }
+
+    /// Lets the held publishers go on where none is waited for any more.
+    pub(super) fn settle_hold(&mut self, wakes: &mut Wakes) {
+        let Some(hold) = &self.hold else { return };
+        if self.needed_floor() >= hold.resume_offset {
+            self.release(wakes);
+        }
+    }
+
+    /// Lets the held publishers ask again.
+    pub(super) fn release(&mut self, wakes: &mut Wakes) {
+        let held = self.hold.take().map(|hold| hold.sessions).unwrap_or_default();
+        wakes.extend(held.into_iter().map(|session| Wake { session, cause: Cause::Room }));
+    }
+}
+
+/// The wake that tells a connection that its push subscription is over.
+pub(super) fn ended(attachment: &Attachment, code: Code) -> Wake {
+    let cause = Cause::Ended { subscription: attachment.number, code };
+    Wake { session: attachment.session, cause }
+}
