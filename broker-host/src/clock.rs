@@ -1,6 +1,8 @@
 //! The broker's clock: the one place that reads the time.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use broker_core::Now;
 
 /// Measures the time since the broker started, which is all the time that the
 /// core knows. It never goes back and does not follow changes of the date.
@@ -16,9 +18,9 @@ impl Clock {
         Self { started: Instant::now() }
     }
 
-    /// The time since the clock was started.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    /// The time since the clock was started, as the core takes it.
+    pub fn now(&self) -> Now {
+        Now::from_uptime(self.started.elapsed())
     }
 }
 
@@ -30,8 +32,8 @@ mod tests {
     fn copies_tell_the_same_time_and_it_does_not_go_back() {
         let clock = Clock::new();
         let copy = clock;
-        let first = clock.elapsed();
-        let second = copy.elapsed();
-        assert!(clock.elapsed() >= second && second >= first);
+        let first = clock.now();
+        let second = copy.now();
+        assert!(clock.now() >= second && second >= first);
     }
 }
