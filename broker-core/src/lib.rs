@@ -6,6 +6,7 @@
 //! reads the log at each subscription's cursor into an [`Output`].
 
 mod broker;
+mod input;
 pub mod limits;
 pub mod log;
 mod now;
@@ -16,6 +17,7 @@ mod topic;
 mod wake;
 
 pub use broker::{Broker, Identity};
+pub use input::{Input, Received};
 pub use limits::Limits;
 pub use now::Now;
 pub use output::Output;

@@ -1,1 +1,98 @@
 //! The broker on mio event loops.
+//!
+//! W loops run on a thread each. A connection belongs to one loop for its life: that loop owns
+//! its socket and its session. Loops share nothing but the [`Broker`] and their mail: a wake for
+//! a session of another loop, or a new connection, goes into that loop's [mailbox](mail).
+//!
+//! Readiness is edge-triggered. A connection that has something to do stands in its loop's run
+//! queue; one turn of it does a bounded amount of work, so that none starves the others.
+
+mod connection;
+mod event_loop;
+mod listening;
+mod mail;
+mod stopping;
+mod timers;
+
+use broker_core::{Broker, Identity};
+use broker_host::Host;
+use event_loop::EventLoop;
+use listening::Listening;
+use mail::Mailbox;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use stopping::Stopping;
+use thiserror::Error;
+
+/// The most loops that there are by default: beyond it they rather wake each other than work.
+const LOOPS_DEFAULT_MAX: usize = 16;
+
+/// Why the broker could not serve.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The operating system gave no event queue, or took no socket into it.
+    #[error("expected an event queue of the operating system, found: {0}; allow more open files")]
+    Poll(#[source] io::Error),
+    /// The operating system gave no thread.
+    #[error("expected a thread for each event loop, found: {0}; choose fewer with --loops")]
+    Thread(#[source] io::Error),
+}
+
+/// Serves until a stop is requested and connections had their time to end.
+///
+/// # Errors
+/// Where the operating system gives no event queue or no thread.
+pub fn serve(host: Host) -> Result<(), ServeError> {
+    let identity = Identity { backend: host.backend.name, version: host.backend.version };
+    let broker = Arc::new(Broker::new(identity, host.settings.limits.clone()));
+    let loops = host.settings.loops.unwrap_or_else(loops_default).get();
+
+    let mut polls = Vec::with_capacity(loops);
+    let mut mailboxes = Vec::with_capacity(loops);
+    for _ in 0..loops {
+        let poll = mio::Poll::new().map_err(ServeError::Poll)?;
+        mailboxes.push(Mailbox::new(&poll).map_err(ServeError::Poll)?);
+        polls.push(poll);
+    }
+    let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+    let stopping = Arc::new(Stopping::new(loops));
+    {
+        let mailboxes = Arc::clone(&mailboxes);
+        host.stop.on_request(move || mailboxes.iter().for_each(Mailbox::ring));
+    }
+
+    let mut listening = Some(Listening::new(host.listeners, loops).map_err(ServeError::Poll)?);
+    let mut threads = Vec::with_capacity(loops);
+    for (index, poll) in polls.into_iter().enumerate() {
+        let event_loop = EventLoop::new(
+            index,
+            poll,
+            Arc::clone(&mailboxes),
+            Arc::clone(&broker),
+            host.clock,
+            host.stop.clone(),
+            Arc::clone(&stopping),
+            listening.take(),
+        )
+        .map_err(ServeError::Poll)?;
+        let thread = thread::Builder::new()
+            .name(format!("loop-{index}"))
+            .spawn(move || event_loop.run())
+            .map_err(ServeError::Thread)?;
+        threads.push(thread);
+    }
+    for thread in threads {
+        match thread.join() {
+            Ok(result) => result.map_err(ServeError::Poll)?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    Ok(())
+}
+
+fn loops_default() -> NonZeroUsize {
+    let most = NonZeroUsize::new(LOOPS_DEFAULT_MAX).expect("it is not zero");
+    thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(most))
+}

@@ -26,7 +26,7 @@ impl Answer {
     pub(super) fn write_json(self, out: &mut Output) {
         match self {
             Self::Done | Self::Pong | Self::Subscribed { .. } => {
-                out.put(|out| json::encode_done(out))
+                out.put(json::encode_done);
             }
             Self::Published { base_offset, .. } => {
                 out.put(|out| json::encode_published(base_offset, out));

@@ -1,0 +1,335 @@
+//! One event loop: events in, turns of connections out.
+
+use crate::connection::{After, Connection, Lent, Phase};
+use crate::listening::{Accepted, Listening};
+use crate::mail::{MAIL_TOKEN, Mail, Mailbox};
+use crate::stopping::Stopping;
+use crate::timers::Timers;
+use broker_core::{Broker, Now, Session, SessionKey, Wake, Wakes};
+use broker_host::{Clock, Stop};
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes read at most in one turn of a connection.
+const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// Events taken from the operating system at once.
+const EVENTS_MAX: usize = 1024;
+
+/// How often the first loop has the broker do what time asks for, and a loop that could not
+/// accept tries again.
+const TICK_MS: u64 = 250;
+
+/// A session's key is its loop, a count that tells it from earlier ones in its slot, and its slot.
+const SLOT_BITS: u32 = 32;
+const GENERATION_BITS: u32 = 22;
+
+pub(crate) struct EventLoop {
+    index: usize,
+    poll: Poll,
+    mailboxes: Arc<[Mailbox]>,
+    broker: Arc<Broker>,
+    clock: Clock,
+    stop: Stop,
+    stopping: Arc<Stopping>,
+    listening: Option<Listening>,
+    /// A listener has, or may have, connections waiting.
+    accepting: bool,
+    connections: Slab<(u64, Connection)>,
+    generation: u64,
+    /// Slots of connections that have something to do.
+    queue: VecDeque<usize>,
+    timers: Timers,
+    next_tick: Now,
+    phase: Phase,
+    gone_by: Option<Now>,
+    scratch: Vec<u8>,
+    wakes: Wakes,
+    mail: Vec<Mail>,
+    /// Mail for the other loops, by their index.
+    outbox: Vec<Vec<Mail>>,
+}
+
+impl EventLoop {
+    #[expect(clippy::too_many_arguments, reason = "a loop is made once, of all that it has")]
+    pub(crate) fn new(
+        index: usize,
+        poll: Poll,
+        mailboxes: Arc<[Mailbox]>,
+        broker: Arc<Broker>,
+        clock: Clock,
+        stop: Stop,
+        stopping: Arc<Stopping>,
+        mut listening: Option<Listening>,
+    ) -> io::Result<Self> {
+        if let Some(listening) = &mut listening {
+            listening.register(poll.registry())?;
+        }
+        let outbox = mailboxes.iter().map(|_| Vec::new()).collect();
+        Ok(Self {
+            index,
+            poll,
+            mailboxes,
+            broker,
+            clock,
+            stop,
+            stopping,
+            accepting: listening.is_some(),
+            listening,
+            connections: Slab::new(),
+            generation: 0,
+            queue: VecDeque::new(),
+            timers: Timers::default(),
+            next_tick: Now::default(),
+            phase: Phase::Serving,
+            gone_by: None,
+            scratch: vec![0; READ_BYTES_MAX],
+            wakes: Wakes::new(),
+            mail: Vec::new(),
+            outbox,
+        })
+    }
+
+    /// Runs until it is stopped and its connections are gone.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.is_done() {
+            self.wait(&mut events)?;
+            self.handle_events(&events);
+            self.handle_mail();
+            self.handle_time();
+            self.handle_stop();
+            self.accept();
+            self.take_turns();
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        let time_is_up = self.gone_by.is_some_and(|gone_by| gone_by <= self.clock.now());
+        self.phase == Phase::Parting && (self.connections.is_empty() || time_is_up)
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let has_work = !self.queue.is_empty() || self.mailbox().lie_down();
+        let timeout = if has_work { Some(Duration::ZERO) } else { self.sleep() };
+        let result = self.poll.poll(events, timeout);
+        self.mailbox().get_up();
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
+    }
+
+    /// How long it may sleep.
+    fn sleep(&self) -> Option<Duration> {
+        let tick = (self.index == 0 || self.accepting).then_some(self.next_tick);
+        let wakeups = self.timers.next().into_iter().chain(tick).chain(self.gone_by);
+        // Rounded up, so that the deadline has passed when it wakes.
+        wakeups.min().map(|at| self.clock.now().until(at) + Duration::from_millis(1))
+    }
+
+    fn mailbox(&self) -> &Mailbox {
+        &self.mailboxes[self.index]
+    }
+
+    fn handle_events(&mut self, events: &Events) {
+        for event in events {
+            let token = event.token();
+            if token == MAIL_TOKEN {
+                continue;
+            }
+            if self.listening.as_ref().is_some_and(|listening| listening.is_listener(token)) {
+                self.accepting = true;
+            } else if let Some((_, connection)) = self.connections.get_mut(token.0) {
+                connection.handle_event(event);
+                self.enqueue(token.0);
+            }
+        }
+    }
+
+    fn handle_mail(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.mailboxes[self.index].take(&mut mail);
+        for piece in mail.drain(..) {
+            match piece {
+                Mail::Wake(wake) => self.handle_wake(wake),
+                Mail::Connection(socket, peer) => self.admit(socket, peer),
+            }
+        }
+        self.mail = mail;
+    }
+
+    fn handle_time(&mut self) {
+        let now = self.clock.now();
+        while let Some(key) = self.timers.pop_due(now) {
+            let Some(slot) = self.slot_of(SessionKey(key)) else { continue };
+            let (_, connection) = &mut self.connections[slot];
+            connection.timer = None;
+            connection.handle_timeout(&mut self.wakes, now);
+            self.enqueue(slot);
+        }
+        if now >= self.next_tick {
+            self.next_tick = now.plus_ms(TICK_MS);
+            if self.index == 0 {
+                self.broker.handle_tick(now, &mut self.wakes);
+            }
+        }
+        self.carry_wakes();
+    }
+
+    /// Stops reading when a stop is requested, and lets connections go when all loops have.
+    fn handle_stop(&mut self) {
+        if self.phase == Phase::Serving && self.stop.is_requested() {
+            self.phase = Phase::Draining;
+            self.listening = None;
+            self.accepting = false;
+            let ms_max = self.broker.limits().shutdown_ms_max;
+            self.gone_by = Some(self.clock.now().plus_ms(ms_max));
+            if self.stopping.loop_stopped() {
+                self.mailboxes.iter().for_each(Mailbox::ring);
+            }
+        }
+        if self.phase == Phase::Draining && self.stopping.all_stopped() {
+            self.phase = Phase::Parting;
+            let slots: Vec<usize> = self.connections.iter().map(|(slot, _)| slot).collect();
+            slots.into_iter().for_each(|slot| self.enqueue(slot));
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(mut listening) = self.listening.take().filter(|_| self.accepting) else {
+            return;
+        };
+        let mut failed = false;
+        let more = listening.accept(|accepted| match accepted {
+            Accepted::For(index, socket, peer) if index == self.index => self.admit(socket, peer),
+            Accepted::For(index, socket, peer) => {
+                self.mailboxes[index].post([Mail::Connection(socket, peer)]);
+            }
+            Accepted::Failed(error) => {
+                failed = true;
+                tracing::warn!(%error, "no connection can be accepted; allow more open files");
+            }
+            Accepted::None => {}
+        });
+        self.accepting = more;
+        if more && !failed {
+            self.mailbox().ring();
+            self.next_tick = self.clock.now();
+        }
+        self.listening = Some(listening);
+    }
+
+    /// Takes a connection in.
+    fn admit(&mut self, socket: TcpStream, peer: SocketAddr) {
+        let prepared = socket.set_nodelay(true).and_then(|()| socket.set_nonblocking(true));
+        let mut socket = mio::net::TcpStream::from_std(socket);
+        let entry = self.connections.vacant_entry();
+        let slot = entry.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = prepared
+            .and_then(|()| self.poll.registry().register(&mut socket, Token(slot), interest));
+        if let Err(error) = registered {
+            tracing::debug!(%peer, %error, "connection gone before it was served");
+            return;
+        }
+        self.generation = (self.generation + 1) % (1 << GENERATION_BITS);
+        let key = (self.index as u64) << (SLOT_BITS + GENERATION_BITS)
+            | self.generation << SLOT_BITS
+            | slot as u64;
+        tracing::info!(connection = key, %peer, "connected");
+        let session = Session::new(Arc::clone(&self.broker), SessionKey(key), self.clock.now());
+        let linger_ms_max = self.broker.limits().linger_ms_max;
+        entry.insert((key, Connection::new(socket, session, linger_ms_max)));
+        self.enqueue(slot);
+    }
+
+    fn enqueue(&mut self, slot: usize) {
+        let (_, connection) = &mut self.connections[slot];
+        if !std::mem::replace(&mut connection.queued, true) {
+            self.queue.push_back(slot);
+        }
+    }
+
+    /// Gives each connection that stood in the queue one turn, and those that they woke.
+    fn take_turns(&mut self) {
+        let now = self.clock.now();
+        for _ in 0..self.queue.len().max(1) {
+            let Some(slot) = self.queue.pop_front() else { break };
+            let (key, connection) = &mut self.connections[slot];
+            connection.queued = false;
+            let mut lent = Lent { scratch: &mut self.scratch, wakes: &mut self.wakes, now };
+            match connection.turn(&mut lent, self.phase) {
+                After::Again => {
+                    connection.queued = true;
+                    self.queue.push_back(slot);
+                }
+                After::Wait => {}
+                After::Gone => {
+                    self.remove(slot);
+                    continue;
+                }
+            }
+            let wanted = connection.poll_timeout();
+            if wanted.is_some_and(|at| connection.timer.is_none_or(|timer| at < timer)) {
+                connection.timer = wanted;
+                wanted.into_iter().for_each(|at| self.timers.set(at, *key));
+            }
+            self.carry_wakes();
+        }
+    }
+
+    fn remove(&mut self, slot: usize) {
+        let (key, mut connection) = self.connections.remove(slot);
+        connection.handle_close(&mut self.wakes);
+        // A socket that is closed leaves the event queue by itself.
+        tracing::info!(connection = key, "disconnected");
+        self.carry_wakes();
+    }
+
+    /// Carries wakes to their sessions, here or on other loops.
+    fn carry_wakes(&mut self) {
+        if self.wakes.is_empty() {
+            return;
+        }
+        let mut wakes = std::mem::take(&mut self.wakes);
+        for wake in wakes.drain(..) {
+            match loop_of(wake.session) {
+                index if index == self.index => self.handle_wake(wake),
+                index => self.outbox[index].push(Mail::Wake(wake)),
+            }
+        }
+        // What handling them caused in turn comes with the next.
+        wakes.append(&mut self.wakes);
+        self.wakes = wakes;
+        for (mailbox, mail) in self.mailboxes.iter().zip(&mut self.outbox) {
+            if !mail.is_empty() {
+                mailbox.post(mail.drain(..));
+            }
+        }
+    }
+
+    fn handle_wake(&mut self, wake: Wake) {
+        let Some(slot) = self.slot_of(wake.session) else { return };
+        let now = self.clock.now();
+        let (_, connection) = &mut self.connections[slot];
+        connection.handle_wake(wake.cause, &mut self.wakes, now);
+        self.enqueue(slot);
+    }
+
+    /// The slot of a session that still lives here.
+    fn slot_of(&self, key: SessionKey) -> Option<usize> {
+        let slot = (key.0 & ((1 << SLOT_BITS) - 1)) as usize;
+        self.connections.get(slot).filter(|(found, _)| *found == key.0).map(|_| slot)
+    }
+}
+
+fn loop_of(key: SessionKey) -> usize {
+    (key.0 >> (SLOT_BITS + GENERATION_BITS)) as usize
+}
