@@ -1,0 +1,221 @@
+//! A broker as users run it: a process, its ready line, its log and its exit code.
+
+use crate::{Backend, WAIT_MAX, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// How much of a broker's log is kept; what follows is read and dropped.
+const LOG_BYTES_MAX: usize = 4 << 20;
+
+/// How much of the log a failed test shows, from its end.
+const LOG_BYTES_SHOWN: usize = 4 << 10;
+
+/// A running broker, killed when it is dropped.
+#[derive(Debug)]
+pub struct BrokerProcess {
+    child: Child,
+    ready_line: String,
+    addresses: Vec<SocketAddr>,
+    log: Arc<Mutex<String>>,
+}
+
+/// How a process that ended by itself did so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code.
+    pub code: i32,
+    /// What it wrote on standard output.
+    pub stdout: String,
+    /// What it wrote on standard error.
+    pub stderr: String,
+}
+
+impl BrokerProcess {
+    /// Starts a broker with its defaults, on a free port.
+    #[track_caller]
+    #[must_use]
+    pub fn start(backend: Backend) -> Self {
+        Self::start_with(backend, &[])
+    }
+
+    /// Starts a broker on a free port with further flags.
+    #[track_caller]
+    #[must_use]
+    pub fn start_with(backend: Backend, flags: &[&str]) -> Self {
+        let mut child = Command::new(backend.binary())
+            .args(["--listen", "127.0.0.1:0"])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the broker was built");
+        let log = keep_log(child.stderr.take().expect("standard error is piped"));
+        let lines = first_line(child.stdout.take().expect("standard output is piped"));
+        let mut broker = Self { child, ready_line: String::new(), addresses: Vec::new(), log };
+        match lines.recv_timeout(WAIT_MAX) {
+            Ok(line) if !line.is_empty() => broker.ready_line = line,
+            Ok(_) => panic!("expected a ready line, found the end of standard output"),
+            Err(_) => panic!("expected a ready line within {WAIT_MAX:?}, found none"),
+        }
+        broker.addresses = addresses(&broker.ready_line);
+        broker
+    }
+
+    /// The first address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// All addresses that it listens on, as it told them.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The line that it wrote when it was ready, its newline taken off.
+    #[must_use]
+    pub fn ready_line(&self) -> &str {
+        &self.ready_line
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no holder of the log panics").clone()
+    }
+
+    /// Waits until the log holds all of `parts`, on one line.
+    #[track_caller]
+    pub fn wait_for_log_line(&self, parts: &[&str]) {
+        let holds_all = |line: &str| parts.iter().all(|part| line.contains(part));
+        let expected = format!("a line with {parts:?} in the log");
+        wait_until(&expected, || self.log().lines().any(holds_all));
+    }
+
+    /// Memory that it holds, in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the broker runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).expect("VmRSS in kB");
+        1024 * kib.parse::<u64>().expect("a number")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).expect("process ids are positive i32");
+        let id = Pid::from_raw(id).expect("process ids are not zero");
+        kill_process(id, signal).expect("the broker is not waited for yet");
+    }
+
+    /// Waits for its end and gives its exit code; a process that a signal ended has none.
+    #[track_caller]
+    pub fn wait_for_exit(&mut self) -> Option<i32> {
+        wait_for_exit(&mut self.child)
+    }
+
+    /// Asks it to stop with SIGTERM, waits for its end and gives its exit code.
+    #[track_caller]
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.wait_for_exit()
+    }
+}
+
+impl Drop for BrokerProcess {
+    fn drop(&mut self) {
+        // Both fail for a broker that has ended already, and then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            show(&self.log());
+        }
+    }
+}
+
+/// Runs a broker binary that is expected to end by itself, and says how it did.
+#[track_caller]
+#[must_use]
+pub fn run_to_exit<S: AsRef<OsStr>>(backend: Backend, arguments: &[S]) -> Exit {
+    let mut child = Command::new(backend.binary())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the broker was built");
+    let stdout = keep_log(child.stdout.take().expect("standard output is piped"));
+    let stderr = keep_log(child.stderr.take().expect("standard error is piped"));
+    let code = wait_for_exit(&mut child).expect("an exit code, not a signal");
+    // Each is whole when its reader has let go of it, which follows the process's end.
+    wait_until("the end of the process's output", || {
+        Arc::strong_count(&stdout) == 1 && Arc::strong_count(&stderr) == 1
+    });
+    let text = |kept: &Mutex<String>| kept.lock().expect("no holder panics").clone();
+    Exit { code, stdout: text(&stdout), stderr: text(&stderr) }
+}
+
+#[track_caller]
+fn wait_for_exit(child: &mut Child) -> Option<i32> {
+    let mut status = None;
+    wait_until("the end of the broker's process", || {
+        status = child.try_wait().expect("a child of this process");
+        status.is_some()
+    });
+    status.and_then(|status| status.code())
+}
+
+/// The first line of `output`, or an empty one at its end; the rest is read and dropped.
+fn first_line(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = BufReader::new(output);
+        let mut line = String::new();
+        // What cannot be read is as good as the end.
+        let _ = lines.read_line(&mut line);
+        let _ = sender.send(line.trim_end().to_owned());
+        let _ = std::io::copy(&mut lines, &mut std::io::sink());
+    });
+    receiver
+}
+
+fn keep_log(output: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let log = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&log);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(output);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let mut kept = kept.lock().expect("no holder of the log panics");
+            if kept.len() < LOG_BYTES_MAX {
+                kept.push_str(&String::from_utf8_lossy(&line));
+            }
+            line.clear();
+        }
+    });
+    log
+}
+
+#[track_caller]
+fn addresses(ready_line: &str) -> Vec<SocketAddr> {
+    let list = ready_line.split(' ').find_map(|word| word.strip_prefix("listen="));
+    let list = list.unwrap_or_else(|| panic!("expected listen= in the ready line {ready_line:?}"));
+    let addresses = list.split(',').map(|address| address.parse().expect("an address"));
+    addresses.collect()
+}
+
+#[expect(clippy::print_stderr, reason = "the test harness shows what a failed test printed")]
+fn show(log: &str) {
+    let start = log.ceil_char_boundary(log.len().saturating_sub(LOG_BYTES_SHOWN));
+    eprintln!("the end of the broker's log:\n{}", &log[start..]);
+}

@@ -1,0 +1,296 @@
+//! A client that speaks the native wire with nothing but a socket and the wire's own codecs.
+
+use crate::{Answer, Connection, Delivered, Pulled, Received, Reply, Speaks};
+use protocol::native::{
+    BROKER_GREETING_BYTES, BrokerGreeting, FrameDecoder, FrameStep, client_greeting,
+    decode_response, encode_request,
+};
+use protocol::{Code, Delivery, Info, Messages, PublishAck, Push, Request, Retention};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+/// The largest frame that the client reads; no broker sends a larger one.
+const FRAME_BYTES_MAX: usize = 1 << 30;
+
+/// What every frame's `length` counts besides the body.
+const LENGTH_BYTES_BEFORE_BODY: usize = 8;
+
+/// A client that speaks the native wire.
+#[derive(Debug)]
+pub struct NativeClient {
+    /// The connection, for what no client would send.
+    pub connection: Connection,
+    decoder: FrameDecoder,
+    correlation_next: u32,
+    /// Pushed frames that came while an answer was awaited.
+    pushed: VecDeque<Received>,
+}
+
+impl NativeClient {
+    /// Greets on a connection that has sent nothing yet, and reads the broker's greeting.
+    #[track_caller]
+    pub fn greet(mut connection: Connection) -> (Self, BrokerGreeting) {
+        connection.send(&client_greeting());
+        Self::read_greeting(connection)
+    }
+
+    /// Reads the broker's greeting on a connection that has greeted, somehow.
+    #[track_caller]
+    pub fn read_greeting(mut connection: Connection) -> (Self, BrokerGreeting) {
+        let greeting = loop {
+            match BrokerGreeting::decode(connection.held()).expect("a Tandem broker's greeting") {
+                Some(greeting) => break greeting,
+                None => assert!(connection.receive("a greeting"), "the connection ended instead"),
+            }
+        };
+        connection.consume(BROKER_GREETING_BYTES);
+        let decoder = FrameDecoder::new(FRAME_BYTES_MAX);
+        (Self { connection, decoder, correlation_next: 1, pushed: VecDeque::new() }, greeting)
+    }
+
+    /// Sends `request` and gives its correlation id, a new one.
+    #[track_caller]
+    pub fn send(&mut self, request: &Request<'_>) -> u32 {
+        let correlation = self.correlation_next;
+        self.correlation_next += 1;
+        self.send_as(correlation, request);
+        correlation
+    }
+
+    /// Sends `request` with a correlation id of the test's choice.
+    #[track_caller]
+    pub fn send_as(&mut self, correlation: u32, request: &Request<'_>) {
+        let mut bytes = Vec::new();
+        encode_request(request, correlation, &mut bytes);
+        self.connection.send(&bytes);
+    }
+
+    /// The next frame, whatever it is; `None` where the connection ended in order.
+    #[track_caller]
+    pub fn read_or_end(&mut self) -> Option<Received> {
+        if let Some(pushed) = self.pushed.pop_front() {
+            return Some(pushed);
+        }
+        self.read_frame()
+    }
+
+    /// The next frame, whatever it is.
+    #[track_caller]
+    pub fn read(&mut self) -> Received {
+        self.read_or_end().expect("a frame, not the end of the connection")
+    }
+
+    /// The answer to the request `correlation`. What is pushed before it is kept for later.
+    #[track_caller]
+    pub fn answer_to(&mut self, correlation: u32) -> Reply {
+        loop {
+            let received = self.read_frame().expect("an answer, not the end of the connection");
+            if received.reply.is_pushed() {
+                self.pushed.push_back(received);
+                continue;
+            }
+            assert_eq!(received.correlation, correlation, "the answer's id: {received:?}");
+            return received.reply;
+        }
+    }
+
+    /// Sends `request` and reads its answer.
+    #[track_caller]
+    pub fn ask(&mut self, request: &Request<'_>) -> Reply {
+        let correlation = self.send(request);
+        self.answer_to(correlation)
+    }
+
+    /// Sends SUBSCRIBE with push delivery; gives the subscription's number and its next offset.
+    #[track_caller]
+    pub fn attach(&mut self, topic: &str, subscriber: &str, push: Push) -> (u32, u64) {
+        let delivery = Delivery::Push(push);
+        let request =
+            Request::Subscribe { topic: topic.into(), subscriber: subscriber.into(), delivery };
+        let subscription = self.send(&request);
+        match self.answer_to(subscription) {
+            Reply::Subscribed { next_offset } => (subscription, next_offset),
+            other => panic!("expected SUBSCRIBED, found {other:?}"),
+        }
+    }
+
+    /// Sends CREDIT, which is not answered.
+    #[track_caller]
+    pub fn credit(&mut self, subscription: u32, bytes: u32) {
+        self.send(&Request::Credit { subscription, bytes });
+    }
+
+    /// Sends ACK, which is not answered.
+    #[track_caller]
+    pub fn ack(&mut self, subscription: u32, offset: u64) {
+        self.send(&Request::Ack { subscription, offset });
+    }
+
+    /// The next DELIVER of `subscription`; whatever else comes first fails the test.
+    #[track_caller]
+    pub fn delivered(&mut self, subscription: u32) -> Delivered {
+        match self.read() {
+            Received { correlation, reply: Reply::Deliver(delivered) } => {
+                assert_eq!(correlation, subscription, "the subscription delivered to");
+                delivered
+            }
+            other => panic!("expected DELIVER of {subscription}, found {other:?}"),
+        }
+    }
+
+    /// The next `count` messages of `subscription`, in however many frames; their offsets must
+    /// follow each other. Gives the offset of the first and the messages.
+    #[track_caller]
+    pub fn delivered_count(&mut self, subscription: u32, count: usize) -> (u64, Vec<Vec<u8>>) {
+        let Delivered { base_offset, mut messages, .. } = self.delivered(subscription);
+        while messages.len() < count {
+            let next = self.delivered(subscription);
+            assert_eq!(next.base_offset, base_offset + messages.len() as u64, "no gap, no repeat");
+            messages.extend(next.messages);
+        }
+        assert_eq!(messages.len(), count, "messages delivered");
+        (base_offset, messages)
+    }
+
+    /// What has been pushed and not yet read, as told by a PING whose answer comes behind it.
+    #[track_caller]
+    pub fn pushed_before_pong(&mut self) -> Vec<Received> {
+        assert_eq!(self.ask(&Request::Ping), Reply::Pong);
+        self.pushed.drain(..).collect()
+    }
+
+    #[track_caller]
+    fn read_frame(&mut self) -> Option<Received> {
+        loop {
+            match self.decoder.next(self.connection.held()) {
+                FrameStep::Frame { consumed, frame } => {
+                    let correlation = frame.correlation;
+                    let response = decode_response(frame).expect("a response of the wire");
+                    let reply = Reply::from_response(&response);
+                    self.connection.consume(consumed);
+                    return Some(Received { correlation, reply });
+                }
+                FrameStep::NeedMore { .. } => {}
+                other => panic!("expected a frame, found {other:?}"),
+            }
+            if !self.connection.receive("a frame") {
+                assert_eq!(self.connection.held(), b"", "the connection ended within a frame");
+                return None;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn do_it(&mut self, request: &Request<'_>) -> Answer<()> {
+        match self.ask(request) {
+            Reply::Done => Ok(()),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+impl Speaks for NativeClient {
+    fn open(address: SocketAddr) -> Self {
+        let (client, greeting) = Self::greet(Connection::open(address));
+        assert!(greeting.accepted, "expected the greeting to be accepted");
+        client
+    }
+
+    fn create_with(&mut self, topic: &str, retention: Retention) -> Answer<()> {
+        self.do_it(&Request::Create { topic: topic.into(), retention })
+    }
+
+    fn delete(&mut self, topic: &str) -> Answer<()> {
+        self.do_it(&Request::Delete { topic: topic.into() })
+    }
+
+    fn publish(&mut self, topic: &str, message: impl AsRef<[u8]>) -> Answer<u64> {
+        let messages = Messages::One(message.as_ref().into());
+        let ack = PublishAck::Wanted;
+        match self.ask(&Request::Publish { topic: topic.into(), messages, ack }) {
+            Reply::Published { base_offset, count: 1 } => Ok(base_offset),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn subscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
+        let delivery = Delivery::Pull;
+        let request =
+            Request::Subscribe { topic: topic.into(), subscriber: subscriber.into(), delivery };
+        match self.ask(&request) {
+            Reply::Subscribed { .. } => Ok(()),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn unsubscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
+        self.do_it(&Request::Unsubscribe { topic: topic.into(), subscriber: subscriber.into() })
+    }
+
+    fn pull_max(
+        &mut self,
+        topic: &str,
+        subscriber: &str,
+        count_max: Option<u32>,
+    ) -> Answer<Pulled> {
+        let request =
+            Request::Pull { topic: topic.into(), subscriber: subscriber.into(), count_max };
+        match self.ask(&request) {
+            Reply::Messages { pulled, .. } => Ok(pulled),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn topics(&mut self) -> Answer<Vec<String>> {
+        match self.ask(&Request::ListTopics) {
+            Reply::Topics(names) => Ok(names),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn subscribers(&mut self, topic: &str) -> Answer<Vec<String>> {
+        match self.ask(&Request::Subscribers { topic: topic.into() }) {
+            Reply::Subscribers(ids) => Ok(ids),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn ping(&mut self) -> Answer<()> {
+        match self.ask(&Request::Ping) {
+            Reply::Pong => Ok(()),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn info(&mut self) -> Answer<Info> {
+        match self.ask(&Request::Info) {
+            Reply::Info(text) => Ok(serde_json::from_str(&text).expect("the fields of INFO")),
+            other => Err(refused(other)),
+        }
+    }
+
+    fn closing_refusal(&mut self) -> Code {
+        let code = refused(self.read().reply);
+        self.connection.assert_ended();
+        code
+    }
+}
+
+/// A frame as it travels, of any kind and with any body.
+#[must_use]
+pub fn frame_bytes(kind: u8, flags: u8, correlation: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(LENGTH_BYTES_BEFORE_BODY + body.len()).expect("a test's frame");
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&[kind, flags, 0, 0]);
+    bytes.extend_from_slice(&correlation.to_le_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+#[track_caller]
+fn refused(reply: Reply) -> Code {
+    match reply {
+        Reply::Refused(code) => code,
+        other => panic!("expected the request's answer or a refusal, found {other:?}"),
+    }
+}

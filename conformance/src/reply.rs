@@ -1,0 +1,88 @@
+//! What the broker says on the native wire, in values that a test can keep and compare.
+
+use crate::Pulled;
+use crate::speaks::code_of;
+use protocol::{Batch, Code, Response};
+
+/// One frame from the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The request that it answers, or the subscription that it belongs to.
+    pub correlation: u32,
+    /// What it says.
+    pub reply: Reply,
+}
+
+/// What a frame from the broker says: a [`Response`] that owns its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the response of the same name, field by field")]
+pub enum Reply {
+    Done,
+    Published { base_offset: u64, count: u32 },
+    Subscribed { next_offset: u64 },
+    Messages { base_offset: u64, pulled: Pulled },
+    Topics(Vec<String>),
+    Subscribers(Vec<String>),
+    Pong,
+    Info(String),
+    Refused(Code),
+    Deliver(Delivered),
+    Lost { count: u64, next_offset: u64 },
+    Ended(Code),
+}
+
+/// What one DELIVER frame brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Offset of the first message.
+    pub base_offset: u64,
+    /// The messages, oldest first.
+    pub messages: Vec<Vec<u8>>,
+    /// Bytes of the records, as credit counts them.
+    pub records_bytes: usize,
+}
+
+impl Reply {
+    /// Takes a copy of what a response says.
+    pub(crate) fn from_response(response: &Response<'_>) -> Self {
+        match response {
+            Response::Done => Self::Done,
+            Response::Published { base_offset, count } => {
+                Self::Published { base_offset: *base_offset, count: *count }
+            }
+            Response::Subscribed { next_offset } => Self::Subscribed { next_offset: *next_offset },
+            Response::Messages { base_offset, lost, remaining, batch } => {
+                let pulled =
+                    Pulled { messages: payloads(*batch), lost: *lost, remaining: *remaining };
+                Self::Messages { base_offset: *base_offset, pulled }
+            }
+            Response::Topics(names) => Self::Topics(owned(names)),
+            Response::Subscribers(ids) => Self::Subscribers(owned(ids)),
+            Response::Pong => Self::Pong,
+            Response::Info(text) => Self::Info((*text).to_owned()),
+            Response::Refused(refusal) => Self::Refused(code_of(refusal)),
+            Response::Deliver { base_offset, batch } => Self::Deliver(Delivered {
+                base_offset: *base_offset,
+                messages: payloads(*batch),
+                records_bytes: batch.bytes().len(),
+            }),
+            Response::Lost { count, next_offset } => {
+                Self::Lost { count: *count, next_offset: *next_offset }
+            }
+            Response::Ended(refusal) => Self::Ended(code_of(refusal)),
+        }
+    }
+
+    /// Whether it comes unasked.
+    pub(crate) fn is_pushed(&self) -> bool {
+        matches!(self, Self::Deliver(_) | Self::Lost { .. } | Self::Ended(_))
+    }
+}
+
+fn payloads(batch: Batch<'_>) -> Vec<Vec<u8>> {
+    batch.payloads().map(<[u8]>::to_vec).collect()
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}

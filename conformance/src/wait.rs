@@ -1,0 +1,21 @@
+//! How long anything may take, and waiting for what no event tells.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for anything before it fails. No broker needs a tenth of it; a loaded
+/// machine might.
+pub const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a condition.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until `condition` holds, and fails with `expected` if it does not in [`WAIT_MAX`].
+#[track_caller]
+pub fn wait_until(expected: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT_MAX;
+    while !condition() {
+        assert!(Instant::now() < deadline, "expected within {WAIT_MAX:?}: {expected}");
+        thread::sleep(LOOK_EVERY);
+    }
+}
