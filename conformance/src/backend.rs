@@ -30,14 +30,15 @@ impl Backend {
     /// The broker binary, built in this test's own profile and target directory.
     #[must_use]
     pub fn binary(self) -> &'static Path {
-        static BUILT: OnceLock<[PathBuf; 2]> = OnceLock::new();
-        let [threaded, mio] = BUILT.get_or_init(|| {
-            let artifacts = build();
-            Self::ALL.map(|backend| executable(&artifacts, backend.package()))
-        });
-        match self {
-            Self::Threaded => threaded,
-            Self::Mio => mio,
+        static THREADED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        static MIO: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let built = match self {
+            Self::Threaded => &THREADED,
+            Self::Mio => &MIO,
+        };
+        match built.get_or_init(|| build(self.package())) {
+            Ok(path) => path,
+            Err(why) => panic!("expected {} to build, found:\n{why}", self.package()),
         }
     }
 
@@ -49,31 +50,30 @@ impl Backend {
     }
 }
 
-/// Builds both brokers and gives cargo's account of it, one JSON object a line. Cargo alone knows
-/// where its binaries go, and builds nothing that is there already.
-fn build() -> String {
+/// Builds the binary of `package`, and takes its place from cargo's account of it, one JSON object
+/// a line. Cargo alone knows where its binaries go, and builds nothing that is there already.
+fn build(package: &str) -> Result<PathBuf, String> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--bins", "--quiet"]);
-    for backend in Backend::ALL {
-        cargo.args(["--package", backend.package()]);
-    }
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--message-format=json-render-diagnostics",
+        "--package",
+        package,
+    ]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    let output = cargo.arg("--message-format=json").output().expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "expected the brokers to build, found:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("cargo writes UTF-8")
-}
-
-fn executable(artifacts: &str, name: &str) -> PathBuf {
-    let mut artifacts = artifacts.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let output = cargo.output().expect("cargo runs");
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let account = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    let mut artifacts = account.lines().filter_map(|line| serde_json::from_str(line).ok());
     let binary = artifacts.find_map(|artifact: Value| match artifact["executable"].as_str() {
-        Some(path) if artifact["target"]["name"] == name => Some(PathBuf::from(path)),
+        Some(path) if artifact["target"]["name"] == package => Some(PathBuf::from(path)),
         _ => None,
     });
-    binary.unwrap_or_else(|| panic!("expected a binary {name} from its package, found none"))
+    binary.ok_or_else(|| format!("no binary {package} in that package"))
 }
