@@ -203,9 +203,10 @@ impl EventLoop {
     }
 
     fn accept(&mut self) {
-        let Some(mut listening) = self.listening.take().filter(|_| self.accepting) else {
+        if !self.accepting {
             return;
-        };
+        }
+        let Some(mut listening) = self.listening.take() else { return };
         let mut failed = false;
         let more = listening.accept(|accepted| match accepted {
             Accepted::For(index, socket, peer) if index == self.index => self.admit(socket, peer),
