@@ -235,10 +235,12 @@ impl Log {
             *cursor = self.earliest();
         }
         fetched.base_offset = cursor.offset;
-        if cursor.offset >= self.open_base_offset {
-            self.close();
-        }
-        while let Some(piece) = self.pieces.get((cursor.piece - self.first_piece) as usize) {
+        while fetched.bytes < limit.bytes_max && fetched.count < limit.count_max {
+            let index = (cursor.piece - self.first_piece) as usize;
+            if index == self.pieces.len() {
+                self.close();
+            }
+            let Some(piece) = self.pieces.get(index) else { break };
             let unread = piece.bytes.slice(cursor.byte - piece.trimmed..);
             let whole = (piece.end_offset() - cursor.offset) as u32;
             let taken = fetched.room(&unread, whole, limit);
@@ -402,7 +404,8 @@ mod tests {
                         prop_assert_eq!(&payloads(&fetched)[..], &model[start as usize..end as usize]);
                         prop_assert!(fetched.count <= count_max);
                         prop_assert!(fetched.bytes <= bytes_max || fetched.count == 1);
-                        prop_assert!(fetched.count > 0 || end == log.next_offset());
+                        let limited = fetched.count == count_max || fetched.bytes + 204 > bytes_max;
+                        prop_assert!(limited || end == log.next_offset());
                     }
                     Step::DropPiece => log.drop_first_piece(),
                     Step::TrimBefore(offset) => {
