@@ -83,8 +83,14 @@ impl<'a> Batch<'a> {
     /// The payloads, oldest first.
     #[must_use]
     pub fn payloads(&self) -> Payloads<'a> {
-        Payloads { rest: self.bytes }
+        payloads(self.bytes)
     }
+}
+
+/// The payloads in `bytes`, whole records that were checked before.
+#[must_use]
+pub fn payloads(bytes: &[u8]) -> Payloads<'_> {
+    Payloads { rest: bytes }
 }
 
 /// Iterates over the payloads of a [`Batch`].
