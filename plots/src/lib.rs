@@ -1,1 +1,92 @@
 //! Run records to SVG, PNG and one self-contained HTML report.
+//!
+//! [`render`] draws every picture of a run and writes them, with the report, into a directory laid
+//! out like a results directory. The pictures are independent of each other and are drawn in
+//! parallel. [`pictures`] and [`report_html`] are the same without touching the disk.
+
+mod axis;
+mod bar_chart;
+mod canvas;
+mod error;
+mod figure;
+mod figures;
+mod fonts;
+mod line_chart;
+mod palette;
+mod picture;
+mod quantity;
+mod report;
+mod series;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use measure::{HistogramSet, ResultsDir, RunRecord};
+use rayon::prelude::*;
+
+pub use error::PlotsError;
+pub use picture::{Picture, PictureData};
+pub use report::report_html;
+
+/// What [`render`] has written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The pictures, in the order of the report.
+    pub pictures: Vec<Picture>,
+    /// The files of the pictures: an SVG and a PNG each.
+    pub picture_files: Vec<PathBuf>,
+    /// The report.
+    pub report_html: PathBuf,
+}
+
+/// Draws every picture of a run, and writes them to `plots/` and the report to `report.html` in
+/// `out_dir`, which is made if need be. What is there is replaced.
+///
+/// # Errors
+/// [`PlotsError::OutputDirectory`] or [`PlotsError::Write`] if the files cannot be written,
+/// [`PlotsError::Raster`] if a picture cannot be turned into pixels.
+pub fn render(
+    record: &RunRecord,
+    histograms: &HistogramSet,
+    out_dir: &Path,
+) -> Result<Rendered, PlotsError> {
+    let out = ResultsDir::create(out_dir)?;
+    fs::create_dir_all(out.plots()).map_err(|source| write_error(&out.plots(), source))?;
+    let pictures = pictures(record, histograms);
+    let picture_files: Vec<[PathBuf; 2]> = pictures
+        .par_iter()
+        .map(|picture| write_picture(picture, &out.plots()))
+        .collect::<Result<_, _>>()?;
+    let page = report_html(record, &pictures);
+    write(&out.report_html(), page.as_bytes())?;
+    Ok(Rendered {
+        pictures,
+        picture_files: picture_files.into_iter().flatten().collect(),
+        report_html: out.report_html(),
+    })
+}
+
+/// Draws every picture of a run, in the order of the report.
+///
+/// Never fails: where a run has no data for a picture, the picture says so.
+#[must_use]
+pub fn pictures(record: &RunRecord, histograms: &HistogramSet) -> Vec<Picture> {
+    let subjects = figures::Subjects::new(record, histograms);
+    figures::FIGURES.par_iter().map(|figure| figure(&subjects).picture()).collect()
+}
+
+fn write_picture(picture: &Picture, dir: &Path) -> Result<[PathBuf; 2], PlotsError> {
+    let svg = dir.join(format!("{}.svg", picture.name()));
+    write(&svg, picture.svg().as_bytes())?;
+    let png = dir.join(format!("{}.png", picture.name()));
+    write(&png, &picture.png()?)?;
+    Ok([svg, png])
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), PlotsError> {
+    fs::write(path, content).map_err(|source| write_error(path, source))
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> PlotsError {
+    PlotsError::Write { path: path.to_owned(), source }
+}

@@ -1,0 +1,90 @@
+//! A chart of horizontal bars, one for each broker, with what they measure written beside them.
+
+use crate::canvas::{Anchor, Canvas, Frame, Lettering};
+use crate::palette::{AXIS, FAULT, INK, MUTED, SeriesStyle, Stroke};
+
+const TITLE: Lettering = Lettering::new(13.0, INK).bold();
+const HEADING: Lettering = Lettering::new(10.5, MUTED);
+const NAME: Lettering = Lettering::new(11.5, INK);
+const VALUE: Lettering = Lettering::new(11.0, INK);
+const NOTE: Lettering = Lettering::new(10.0, FAULT);
+const RATIO: Lettering = Lettering::new(11.5, INK).bold();
+
+const HEAD_PX: f64 = 42.0;
+const ROW_PX: f64 = 24.0;
+const BAR_PX: f64 = 15.0;
+const GAP_PX: f64 = 8.0;
+const RATIO_COLUMN_PX: f64 = 66.0;
+
+/// A chart's content.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BarChart {
+    pub(crate) title: String,
+    pub(crate) length_name: &'static str,
+    pub(crate) ratio_name: &'static str,
+    pub(crate) bars: Vec<Bar>,
+}
+
+/// One broker's bar.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bar {
+    pub(crate) series: SeriesStyle,
+    pub(crate) length: f64,
+    pub(crate) length_label: String,
+    pub(crate) ratio_label: String,
+    /// What takes away from the length, e.g. lost messages.
+    pub(crate) note: Option<String>,
+}
+
+impl BarChart {
+    pub(crate) fn height_px(&self) -> f64 {
+        HEAD_PX + ROW_PX * self.bars.len() as f64 + GAP_PX
+    }
+
+    pub(crate) fn draw(&self, canvas: &Canvas<'_>, frame: Frame) {
+        let bars_left = frame.left + self.widest(|bar| &bar.series.name, NAME) + GAP_PX;
+        let label_width = self.label_width();
+        let ratios_right = frame.right();
+        let bar_width_max = ratios_right - RATIO_COLUMN_PX - label_width - GAP_PX - bars_left;
+        let length_max = self.bars.iter().map(|bar| bar.length).fold(0.0, f64::max);
+
+        canvas.text(&self.title, frame.left, frame.top + 8.0, TITLE);
+        canvas.text(self.length_name, bars_left, frame.top + 30.0, HEADING);
+        let ratio_heading = HEADING.anchored(Anchor::End);
+        canvas.text(self.ratio_name, ratios_right, frame.top + 30.0, ratio_heading);
+        for (row, bar) in self.bars.iter().enumerate() {
+            let middle = frame.top + HEAD_PX + ROW_PX * (row as f64 + 0.5);
+            let share = if length_max > 0.0 { bar.length / length_max } else { 0.0 };
+            let length_px = (bar_width_max * share).max(0.0);
+            draw_bar(canvas, bar, bars_left, middle, length_px);
+            let name_right = bars_left - GAP_PX;
+            canvas.text(&bar.series.name, name_right, middle, NAME.anchored(Anchor::End));
+            canvas.text(&bar.ratio_label, ratios_right, middle, RATIO.anchored(Anchor::End));
+        }
+        let rows_bottom = frame.top + HEAD_PX + ROW_PX * self.bars.len() as f64;
+        let baseline = [(bars_left, frame.top + HEAD_PX), (bars_left, rows_bottom)];
+        canvas.line(&baseline, AXIS, 1.0, Stroke::Solid);
+    }
+
+    fn widest(&self, text: impl Fn(&Bar) -> &str, lettering: Lettering) -> f64 {
+        self.bars.iter().map(|bar| Canvas::text_width(text(bar), lettering)).fold(0.0, f64::max)
+    }
+
+    fn label_width(&self) -> f64 {
+        let values = self.widest(|bar| &bar.length_label, VALUE);
+        let notes = self.widest(|bar| bar.note.as_deref().unwrap_or_default(), NOTE);
+        let gap_before_note = if notes > 0.0 { GAP_PX } else { 0.0 };
+        values + gap_before_note + notes + GAP_PX
+    }
+}
+
+fn draw_bar(canvas: &Canvas<'_>, bar: &Bar, left: f64, middle: f64, length_px: f64) {
+    let body = Frame { left, top: middle - BAR_PX / 2.0, width: length_px, height: BAR_PX };
+    canvas.fill(body, bar.series.color, 1.0);
+    let label_left = body.right() + GAP_PX * 0.75;
+    canvas.text(&bar.length_label, label_left, middle, VALUE);
+    if let Some(note) = &bar.note {
+        let note_left = label_left + Canvas::text_width(&bar.length_label, VALUE) + GAP_PX;
+        canvas.text(note, note_left, middle, NOTE);
+    }
+}

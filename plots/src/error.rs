@@ -1,0 +1,33 @@
+//! What can go wrong between a run record and its report.
+
+use std::io;
+use std::path::PathBuf;
+
+use measure::MeasureError;
+
+/// A failure to draw or to write.
+#[derive(Debug, thiserror::Error)]
+pub enum PlotsError {
+    /// The output directory could not be made: the environment's fault.
+    #[error(transparent)]
+    OutputDirectory(#[from] MeasureError),
+    /// A picture or the report could not be written: the environment's fault.
+    #[error(
+        "cannot write {}: {source}; check that you may write there and that the disk has room",
+        path.display()
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A picture could not be turned into pixels: our fault.
+    #[error("cannot draw {picture} as PNG: {reason}; this is a bug in plots")]
+    Raster {
+        /// The picture's name.
+        picture: String,
+        /// What the rasteriser said.
+        reason: String,
+    },
+}

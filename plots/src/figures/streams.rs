@@ -1,0 +1,60 @@
+//! Deliveries per second at full load, beside the ceiling.
+
+use super::{Subjects, listed};
+use crate::bar_chart::{Bar, BarChart};
+use crate::figure::{Chart, Figure};
+use crate::quantity::Quantity;
+use crate::series::{StreamKey, stream_faults, stream_keys};
+
+use measure::StreamLoad;
+
+pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
+    let mut streams = stream_keys(&subjects.record.brokers);
+    // At a fixed rate every broker that keeps up has the same bar.
+    streams.retain(|stream| stream.load == StreamLoad::Saturating);
+    let charts: Vec<BarChart> = streams.iter().map(|stream| chart(subjects, stream)).collect();
+    Figure {
+        name: "streams",
+        title: "Streams at full load".to_owned(),
+        subtitle: "Deliveries per second over all subscribers, and their ratio to the ceiling: \
+                   a pipe that only copies bytes. Longer is better."
+            .to_owned(),
+        description: format!(
+            "Bars of deliveries per second. {}",
+            charts.iter().map(in_words).collect::<Vec<_>>().join(" ")
+        ),
+        legend: vec![],
+        columns: if charts.len() > 1 { 2 } else { 1 },
+        charts: charts.into_iter().map(Chart::Bars).collect(),
+        without_charts: "This run measured no streams at full load.",
+    }
+}
+
+fn chart(subjects: &Subjects<'_>, stream: &StreamKey) -> BarChart {
+    let bars = subjects.brokers().filter_map(|(broker, style)| {
+        let result = stream.result_in(broker)?;
+        Some(Bar {
+            series: style.clone(),
+            length: if result.delivered_per_s.is_finite() { result.delivered_per_s } else { 0.0 },
+            length_label: format!("{}/s", Quantity::Rate.figure(result.delivered_per_s)),
+            ratio_label: result
+                .ratio_to_ceiling
+                .map_or_else(|| "–".to_owned(), |ratio| Quantity::Ratio.figure(ratio)),
+            note: stream_faults(result),
+        })
+    });
+    BarChart {
+        title: stream.to_string(),
+        length_name: "deliveries per second",
+        ratio_name: "of ceiling",
+        bars: bars.collect(),
+    }
+}
+
+fn in_words(chart: &BarChart) -> String {
+    let bars = chart.bars.iter().map(|bar| {
+        let Bar { series, length_label, ratio_label, .. } = bar;
+        format!("{} {length_label} ({ratio_label})", series.name)
+    });
+    format!("{}: {}.", chart.title, listed(bars))
+}

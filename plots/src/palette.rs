@@ -1,0 +1,160 @@
+//! Colours and markers: Okabe and Ito's colour-blind safe hues, and what they become in the dark.
+
+use std::fmt::Write as _;
+
+use measure::{BrokerKind, RunRecord};
+use plotters::style::RGBColor;
+
+/// One colour on light paper, and its counterpart on dark.
+///
+/// Pictures are drawn in the light one; a style sheet that selects elements by that very colour
+/// replaces it in the dark. So no two colours share a light value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Color {
+    light: u32,
+    dark: u32,
+}
+
+impl Color {
+    const fn new(light: u32, dark: u32) -> Self {
+        Self { light, dark }
+    }
+
+    /// The light value, as plotters takes it.
+    pub(crate) fn rgb(self) -> RGBColor {
+        let [_, red, green, blue] = self.light.to_be_bytes();
+        RGBColor(red, green, blue)
+    }
+}
+
+pub(crate) const PAPER: Color = Color::new(0xFFFFFF, 0x161B22);
+pub(crate) const INK: Color = Color::new(0x1F2328, 0xE6EAEF);
+pub(crate) const MUTED: Color = Color::new(0x59636E, 0x9DA7B3);
+pub(crate) const GRID: Color = Color::new(0xE1E5EA, 0x30363D);
+pub(crate) const AXIS: Color = Color::new(0x9AA3AD, 0x6E7681);
+pub(crate) const BAND: Color = Color::new(0xF5F7F9, 0x1D232B);
+pub(crate) const FAULT: Color = Color::new(0xB42318, 0xFF8A7A);
+
+/// Brokers, in the order they appear. Yellow is left out: it cannot be seen on white.
+const BROKER_COLORS: [Color; 6] = [
+    Color::new(0x0072B2, 0x4C9BE8),
+    Color::new(0xD55E00, 0xF0813A),
+    Color::new(0x009E73, 0x2EBD92),
+    Color::new(0xCC79A7, 0xDE96BF),
+    Color::new(0xE69F00, 0xF2B632),
+    Color::new(0x56B4E9, 0x8FD3FA),
+];
+
+/// Ceilings are bounds and not contestants, hence grey.
+const CEILING_COLORS: [Color; 2] = [Color::new(0x6B737C, 0xA9B1BA), Color::new(0x9BA1A8, 0x7B838C)];
+
+const BROKER_MARKERS: [Marker; 5] =
+    [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::TriangleDown];
+
+const CEILING_MARKERS: [Marker; 2] = [Marker::Cross, Marker::Plus];
+
+/// The shape at each measured point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marker {
+    Circle,
+    Square,
+    Triangle,
+    Diamond,
+    TriangleDown,
+    Cross,
+    Plus,
+}
+
+/// How a line is stroked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stroke {
+    Solid,
+    Dashed,
+}
+
+/// How one broker looks, the same in every picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SeriesStyle {
+    pub(crate) name: String,
+    pub(crate) color: Color,
+    pub(crate) marker: Marker,
+    pub(crate) stroke: Stroke,
+}
+
+/// The look of every broker of a run, in the run's order.
+pub(crate) fn series_styles(record: &RunRecord) -> Vec<SeriesStyle> {
+    let (mut brokers, mut ceilings) = (0, 0);
+    record
+        .brokers
+        .iter()
+        .map(|broker| match broker.kind {
+            BrokerKind::Broker => {
+                brokers += 1;
+                broker_style(&broker.name, brokers - 1)
+            }
+            BrokerKind::Ceiling => {
+                ceilings += 1;
+                ceiling_style(&broker.name, ceilings - 1)
+            }
+        })
+        .collect()
+}
+
+/// Five markers against six colours: the pairs repeat only after thirty brokers.
+fn broker_style(name: &str, index: usize) -> SeriesStyle {
+    SeriesStyle {
+        name: name.to_owned(),
+        color: BROKER_COLORS[index % BROKER_COLORS.len()],
+        marker: BROKER_MARKERS[index % BROKER_MARKERS.len()],
+        stroke: Stroke::Solid,
+    }
+}
+
+fn ceiling_style(name: &str, index: usize) -> SeriesStyle {
+    SeriesStyle {
+        name: name.to_owned(),
+        color: CEILING_COLORS[index % CEILING_COLORS.len()],
+        marker: CEILING_MARKERS[index % CEILING_MARKERS.len()],
+        stroke: Stroke::Dashed,
+    }
+}
+
+/// CSS that gives drawings their dark colours where the reader prefers dark.
+pub(crate) fn dark_css() -> String {
+    let mut css = String::from("@media (prefers-color-scheme: dark) {\n");
+    let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
+    for color in roles.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS) {
+        let Color { light, dark } = color;
+        writeln!(
+            css,
+            "  svg [fill=\"#{light:06X}\"] {{ fill: #{dark:06X}; }}\n  \
+             svg [stroke=\"#{light:06X}\"] {{ stroke: #{dark:06X}; }}"
+        )
+        .expect("writing to a string cannot fail");
+    }
+    css.push_str("}\n");
+    css
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_colours_share_a_light_value() {
+        let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
+        let all: Vec<_> = roles.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS).collect();
+        let distinct: HashSet<_> = all.iter().map(|color| color.light).collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn thirty_brokers_all_look_different() {
+        let looks: Vec<_> = (0..30).map(|index| broker_style("synthetic", index)).collect();
+        for (index, look) in looks.iter().enumerate() {
+            assert!(!looks[..index].contains(look), "broker {index} looks like an earlier one");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The report's tables: broker against broker first, then every figure.
+
+use measure::{
+    BrokerKind, BrokerRun, LatencySummary, OperationResult, RunRecord, StreamLoad, StreamResult,
+};
+use serde::Serialize;
+
+use crate::quantity::{Quantity, grouped};
+use crate::series::{StreamKey, distinct, operation_in, stream_faults, stream_keys};
+
+/// A broker that delivers less than this share of a fixed rate has not kept up.
+const KEPT_UP_SHARE: f64 = 0.99;
+
+/// A table with a column for each broker.
+#[derive(Debug, Serialize)]
+pub(super) struct Matrix {
+    pub(super) brokers: Vec<String>,
+    pub(super) rows: Vec<MatrixRow>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct MatrixRow {
+    pub(super) label: String,
+    /// One for each broker; `None` where it was not measured.
+    pub(super) cells: Vec<Option<Cell>>,
+}
+
+/// One broker's result in one row.
+#[derive(Debug, Serialize)]
+pub(super) struct Cell {
+    pub(super) figure: String,
+    pub(super) note: String,
+    /// What makes the figure worth less than it looks.
+    pub(super) fault: Option<String>,
+    /// Whether it is the best of the row's faultless brokers.
+    pub(super) best: bool,
+    #[serde(skip)]
+    rank: Option<f64>,
+}
+
+/// A table of plain text.
+#[derive(Debug, Serialize)]
+pub(super) struct Detail {
+    pub(super) columns: &'static [&'static str],
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// Streams at full load: deliveries per second and the ratio to the ceiling.
+pub(super) fn full_load(record: &RunRecord) -> Matrix {
+    let mut streams = stream_keys(&record.brokers);
+    streams.retain(|stream| stream.load == StreamLoad::Saturating);
+    stream_matrix(record, &streams, StreamKey::to_string, |_, result| Cell {
+        figure: format!("{}/s", Quantity::Rate.figure(result.delivered_per_s)),
+        note: match result.ratio_to_ceiling {
+            Some(ratio) => format!("{} ceiling", Quantity::Ratio.figure(ratio)),
+            None => "no ceiling measured".to_owned(),
+        },
+        fault: stream_faults(result),
+        best: false,
+        rank: Some(result.delivered_per_s),
+    })
+}
+
+/// Streams at a fixed rate: median and 99th percentile latency.
+pub(super) fn fixed_rate(record: &RunRecord) -> Matrix {
+    let mut streams = stream_keys(&record.brokers);
+    streams.retain(|stream| stream.load != StreamLoad::Saturating);
+    let label = |stream: &StreamKey| format!("{stream} at {}", stream.load_label());
+    stream_matrix(record, &streams, label, |stream, result| Cell {
+        figure: format!("p99 {}", latency(result.latency.p99_ns)),
+        note: format!("p50 {}", latency(result.latency.p50_ns)),
+        fault: stream_faults(result).or_else(|| fell_behind(stream, result)),
+        best: false,
+        // The best has the lowest latency.
+        rank: result.latency.p99_ns.map(|latency_ns| -(latency_ns as f64)),
+    })
+}
+
+/// Operations at every number of clients: throughput and 99th percentile latency.
+pub(super) fn operations(record: &RunRecord) -> Matrix {
+    let brokers: Vec<&BrokerRun> =
+        record.brokers.iter().filter(|broker| !broker.operations.is_empty()).collect();
+    let results = || brokers.iter().flat_map(|broker| &broker.operations);
+    let mut rows = Vec::new();
+    for operation in distinct(results().map(|result| result.operation.clone())) {
+        let same_operation = results().filter(|result| result.operation == operation);
+        let mut client_counts: Vec<u32> = same_operation.map(|result| result.clients).collect();
+        client_counts.sort_unstable();
+        client_counts.dedup();
+        for clients in client_counts {
+            let cell =
+                |broker: &BrokerRun| operation_in(broker, &operation, clients).map(operation_cell);
+            rows.push(row(format!("{operation} · {}", clients_label(clients)), &brokers, cell));
+        }
+    }
+    Matrix { brokers: names(&brokers), rows }
+}
+
+/// Every figure of every stream.
+pub(super) fn stream_details(record: &RunRecord) -> Detail {
+    let rows = stream_keys(&record.brokers).into_iter().flat_map(|stream| {
+        record.brokers.iter().filter_map(move |broker| {
+            let result = stream.result_in(broker)?;
+            let mut row = vec![
+                stream.to_string(),
+                stream.load_label(),
+                broker.name.clone(),
+                format!("{}/s", Quantity::Rate.figure(result.sent_per_s)),
+                format!("{}/s", Quantity::Rate.figure(result.delivered_per_s)),
+                format!("{}/s", Quantity::Bytes.figure(result.delivered_bytes_per_s)),
+                result.ratio_to_ceiling.map_or_else(dash, |ratio| Quantity::Ratio.figure(ratio)),
+                grouped(result.messages_expected),
+                grouped(result.lost),
+                grouped(result.duplicated),
+                grouped(result.reordered),
+                grouped(result.corrupted),
+            ];
+            row.extend(latency_figures(&result.latency));
+            Some(row)
+        })
+    });
+    Detail {
+        columns: &[
+            "stream",
+            "load",
+            "broker",
+            "sent",
+            "delivered",
+            "payload",
+            "of ceiling",
+            "expected",
+            "lost",
+            "duplicated",
+            "reordered",
+            "corrupted",
+            "mean",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "p99.99",
+            "max",
+        ],
+        rows: rows.collect(),
+    }
+}
+
+/// Every figure of every operation.
+pub(super) fn operation_details(record: &RunRecord) -> Detail {
+    let results = record.brokers.iter().flat_map(|broker| &broker.operations);
+    let operations = distinct(results.map(|result| result.operation.clone()));
+    let rows = operations.into_iter().flat_map(|operation| {
+        record.brokers.iter().flat_map(move |broker| {
+            let operation = operation.clone();
+            let results =
+                broker.operations.iter().filter(move |result| result.operation == operation);
+            results.map(|result| {
+                let mut row = vec![
+                    result.operation.to_string(),
+                    broker.name.clone(),
+                    grouped(u64::from(result.clients)),
+                    grouped(result.count),
+                    grouped(result.errors),
+                    format!("{}/s", Quantity::Rate.figure(result.throughput_per_s)),
+                ];
+                row.extend(latency_figures(&result.latency));
+                row
+            })
+        })
+    });
+    Detail {
+        columns: &[
+            "operation",
+            "broker",
+            "clients",
+            "requests",
+            "errors",
+            "throughput",
+            "mean",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "p99.99",
+            "max",
+        ],
+        rows: rows.collect(),
+    }
+}
+
+fn stream_matrix(
+    record: &RunRecord,
+    streams: &[StreamKey],
+    label: impl Fn(&StreamKey) -> String,
+    cell: impl Fn(&StreamKey, &StreamResult) -> Cell,
+) -> Matrix {
+    let measured =
+        |broker: &&BrokerRun| streams.iter().any(|stream| stream.result_in(broker).is_some());
+    let brokers: Vec<&BrokerRun> = record.brokers.iter().filter(measured).collect();
+    let rows = streams.iter().map(|stream| {
+        row(label(stream), &brokers, |broker| {
+            stream.result_in(broker).map(|result| cell(stream, result))
+        })
+    });
+    Matrix { rows: rows.collect(), brokers: names(&brokers) }
+}
+
+/// Fills a row, and marks the best of its faultless brokers; ceilings do not compete.
+fn row(
+    label: String,
+    brokers: &[&BrokerRun],
+    cell: impl Fn(&BrokerRun) -> Option<Cell>,
+) -> MatrixRow {
+    let mut cells: Vec<Option<Cell>> = brokers.iter().map(|broker| cell(broker)).collect();
+    let competing = brokers.iter().zip(&mut cells).filter_map(|(broker, cell)| {
+        let cell = cell.as_mut()?;
+        let competes = broker.kind == BrokerKind::Broker && cell.fault.is_none();
+        (competes && cell.rank.is_some()).then_some(cell)
+    });
+    if let Some(best) =
+        competing.max_by(|a, b| a.rank.partial_cmp(&b.rank).unwrap_or(std::cmp::Ordering::Equal))
+    {
+        best.best = true;
+    }
+    MatrixRow { label, cells }
+}
+
+fn operation_cell(result: &OperationResult) -> Cell {
+    Cell {
+        figure: format!("{}/s", Quantity::Rate.figure(result.throughput_per_s)),
+        note: format!("p99 {}", latency(result.latency.p99_ns)),
+        fault: match result.errors {
+            0 => None,
+            1 => Some("1 error".to_owned()),
+            errors => Some(format!("{} errors", grouped(errors))),
+        },
+        best: false,
+        rank: Some(result.throughput_per_s),
+    }
+}
+
+fn fell_behind(stream: &StreamKey, result: &StreamResult) -> Option<String> {
+    let StreamLoad::RatePerS(rate) = stream.load else { return None };
+    let due_per_s = rate * f64::from(stream.shape.subscribers.max(1));
+    (result.delivered_per_s < due_per_s * KEPT_UP_SHARE)
+        .then(|| format!("only {}/s", Quantity::Rate.figure(result.delivered_per_s)))
+}
+
+fn names(brokers: &[&BrokerRun]) -> Vec<String> {
+    brokers.iter().map(|broker| broker.name.clone()).collect()
+}
+
+fn clients_label(clients: u32) -> String {
+    if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") }
+}
+
+fn latency(latency_ns: Option<u64>) -> String {
+    latency_ns.map_or_else(dash, |ns| Quantity::LatencyNs.figure(ns as f64))
+}
+
+fn latency_figures(summary: &LatencySummary) -> [String; 7] {
+    [
+        summary.mean_ns.map_or_else(dash, |ns| Quantity::LatencyNs.figure(ns)),
+        latency(summary.p50_ns),
+        latency(summary.p90_ns),
+        latency(summary.p99_ns),
+        latency(summary.p99_9_ns),
+        latency(summary.p99_99_ns),
+        latency(summary.max_ns),
+    ]
+}
+
+fn dash() -> String {
+    "–".to_owned()
+}

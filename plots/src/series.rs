@@ -1,0 +1,88 @@
+//! What results have in common across brokers: the streams and operations that can be compared.
+
+use std::fmt;
+
+use measure::{BrokerRun, OperationName, OperationResult, StreamLoad, StreamResult, StreamShape};
+
+use crate::quantity::{Quantity, grouped};
+
+/// What makes two stream results comparable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct StreamKey {
+    pub(crate) shape: StreamShape,
+    pub(crate) payload_bytes: u64,
+    pub(crate) load: StreamLoad,
+}
+
+impl StreamKey {
+    pub(crate) fn of(result: &StreamResult) -> Self {
+        Self { shape: result.shape, payload_bytes: result.payload_bytes, load: result.load }
+    }
+
+    /// This stream's result with the given broker.
+    pub(crate) fn result_in<'a>(&self, broker: &'a BrokerRun) -> Option<&'a StreamResult> {
+        broker.streams.iter().find(|result| Self::of(result) == *self)
+    }
+
+    pub(crate) fn load_label(&self) -> String {
+        match self.load {
+            StreamLoad::Saturating => "full load".to_owned(),
+            StreamLoad::RatePerS(rate) => format!("{}/s", Quantity::Rate.tick(rate)),
+        }
+    }
+}
+
+/// Shape and payload, e.g. `1→50 · 100 B`.
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} · {} B", self.shape, grouped(self.payload_bytes))
+    }
+}
+
+/// Every stream that any of the brokers was measured at, in order of appearance.
+pub(crate) fn stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
+    distinct(brokers.iter().flat_map(|broker| broker.streams.iter().map(StreamKey::of)))
+}
+
+/// An operation's result with the given broker at a number of clients.
+pub(crate) fn operation_in<'a>(
+    broker: &'a BrokerRun,
+    operation: &OperationName,
+    clients: u32,
+) -> Option<&'a OperationResult> {
+    broker
+        .operations
+        .iter()
+        .find(|result| result.operation == *operation && result.clients == clients)
+}
+
+/// What is wrong with a stream's deliveries, most serious first; `None` if nothing is.
+pub(crate) fn stream_faults(result: &StreamResult) -> Option<String> {
+    let faults: Vec<String> = [
+        ("corrupted", result.corrupted),
+        ("lost", result.lost),
+        ("duplicated", result.duplicated),
+        ("reordered", result.reordered),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(fault, count)| format!("{} {fault}", share(count, result.messages_expected)))
+    .collect();
+    (!faults.is_empty()).then(|| faults.join(", "))
+}
+
+fn share(count: u64, of: u64) -> String {
+    let percent = count as f64 * 100.0 / of.max(1) as f64;
+    if percent >= 0.1 { format!("{percent:.1}%") } else { grouped(count) }
+}
+
+/// The items without repetitions, in order of appearance.
+pub(crate) fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for item in items {
+        if !seen.contains(&item) {
+            seen.push(item);
+        }
+    }
+    seen
+}
