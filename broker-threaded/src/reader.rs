@@ -85,10 +85,10 @@ impl Reader<'_> {
             let done = inner.session.is_closing() || inner.broken || self.server.is_draining();
             if done || inner.session.wants_input(&inner.output) {
                 drop(inner);
-                if !done && !self.input.is_empty() && self.offer_again() {
-                    continue;
+                if done || self.input.is_empty() || !self.offer_again() {
+                    return self.set_time_limit(limit);
                 }
-                return self.set_time_limit(limit);
+                continue;
             }
             drop(inner);
             self.connection.wait_for_change(seen, limit);
@@ -102,7 +102,8 @@ impl Reader<'_> {
         self.connection.pump(&mut inner, Write::AtOnce, self.server, &mut self.wakes);
     }
 
-    /// Offers the session what it did not take before; gives whether it took any.
+    /// Offers the session what it did not take before. Gives whether it is to be looked at again:
+    /// it took some, or it will once it wants input again. Else the rest needs more bytes.
     fn offer_again(&mut self) -> bool {
         let Self { server, connection, input, wakes, .. } = self;
         let mut taken = 0;
@@ -111,7 +112,8 @@ impl Reader<'_> {
             taken
         });
         server.carry(wakes);
-        taken > 0
+        let inner = connection.lock();
+        taken > 0 || !inner.session.wants_input(&inner.output)
     }
 
     /// Has the next read end when the session's deadline comes. A limit once set stays until a
