@@ -70,6 +70,13 @@ impl Speaks for JsonClient {
         Self { connection: Connection::open(address) }
     }
 
+    fn refused_at_once(address: SocketAddr) -> Code {
+        let mut client = Self::open(address);
+        // Fails where the broker has told and closed already.
+        let _ = client.connection.try_send(b"{\"command\":\"PING\"}\n");
+        client.closing_refusal()
+    }
+
     fn create_with(&mut self, topic: &str, retention: Retention) -> Answer<()> {
         let mut request = json!({"command": "CREATE", "topic": topic});
         let limits = [

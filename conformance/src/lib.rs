@@ -23,7 +23,7 @@ pub use backend::Backend;
 pub use broker_process::{BrokerProcess, Exit, run_to_exit};
 pub use connection::Connection;
 pub use json_client::JsonClient;
-pub use native_client::{NativeClient, frame_bytes};
+pub use native_client::{NativeClient, PUSH, frame_bytes};
 pub use reply::{Delivered, Received, Reply};
 pub use speaks::{Answer, Pulled, Speaks};
 pub use wait::{WAIT_MAX, wait_until};

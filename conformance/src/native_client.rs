@@ -1,11 +1,14 @@
 //! A client that speaks the native wire with nothing but a socket and the wire's own codecs.
 
-use crate::{Answer, Connection, Delivered, Pulled, Received, Reply, Speaks};
+use crate::{Answer, Connection, Delivered, JsonClient, Pulled, Received, Reply, Speaks};
 use protocol::native::{
     BROKER_GREETING_BYTES, BrokerGreeting, FrameDecoder, FrameStep, client_greeting,
     decode_response, encode_request,
 };
-use protocol::{Code, Delivery, Info, Messages, PublishAck, Push, Request, Retention};
+use protocol::{
+    AckMode, BatchBuilder, Code, Delivery, Info, LagPolicy, Lifetime, Messages, PublishAck, Push,
+    Request, Retention,
+};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -14,6 +17,14 @@ const FRAME_BYTES_MAX: usize = 1 << 30;
 
 /// What every frame's `length` counts besides the body.
 const LENGTH_BYTES_BEFORE_BODY: usize = 8;
+
+/// A push delivery that nothing holds back, for a test to vary.
+pub const PUSH: Push = Push {
+    credit_bytes: 1 << 30,
+    ack_mode: AckMode::OnSend,
+    lag_policy: LagPolicy::Skip,
+    lifetime: Lifetime::Named,
+};
 
 /// A client that speaks the native wire.
 #[derive(Debug)]
@@ -91,6 +102,35 @@ impl NativeClient {
             }
             assert_eq!(received.correlation, correlation, "the answer's id: {received:?}");
             return received.reply;
+        }
+    }
+
+    /// Sends PUBLISH of a batch and gives its correlation id.
+    #[track_caller]
+    pub fn send_batch<M: AsRef<[u8]>>(
+        &mut self,
+        topic: &str,
+        messages: &[M],
+        ack: PublishAck,
+    ) -> u32 {
+        let mut batch = BatchBuilder::new();
+        for message in messages {
+            batch.push(message.as_ref()).expect("a record can say its length");
+        }
+        let messages = Messages::Batch(batch.batch());
+        self.send(&Request::Publish { topic: topic.into(), messages, ack })
+    }
+
+    /// Publishes a batch and gives the offset of its first message.
+    #[track_caller]
+    pub fn publish_batch<M: AsRef<[u8]>>(&mut self, topic: &str, messages: &[M]) -> u64 {
+        let correlation = self.send_batch(topic, messages, PublishAck::Wanted);
+        match self.answer_to(correlation) {
+            Reply::Published { base_offset, count } => {
+                assert_eq!(count as usize, messages.len(), "the batch was taken whole");
+                base_offset
+            }
+            other => panic!("expected PUBLISHED, found {other:?}"),
         }
     }
 
@@ -194,6 +234,20 @@ impl Speaks for NativeClient {
         let (client, greeting) = Self::greet(Connection::open(address));
         assert!(greeting.accepted, "expected the greeting to be accepted");
         client
+    }
+
+    fn refused_at_once(address: SocketAddr) -> Code {
+        let mut connection = Connection::open(address);
+        // Fails where the broker has told and closed already.
+        let _ = connection.try_send(&client_greeting());
+        assert!(connection.receive("a refusal"), "the connection ended instead");
+        // One that is refused before its first byte is told in JSON.
+        if connection.held().first() == Some(&b'{') {
+            return JsonClient { connection }.closing_refusal();
+        }
+        let (mut client, greeting) = Self::read_greeting(connection);
+        assert!(!greeting.accepted, "expected the greeting to be refused");
+        client.closing_refusal()
     }
 
     fn create_with(&mut self, topic: &str, retention: Retention) -> Answer<()> {

@@ -39,6 +39,10 @@ pub trait Speaks: Sized {
         Self::open(broker.address())
     }
 
+    /// Connects to a broker that refuses the connection, speaks all the same, and gives the code
+    /// that it is refused with before the broker closes it.
+    fn refused_at_once(address: SocketAddr) -> Code;
+
     /// CREATE with a retention of its own.
     ///
     /// # Errors
