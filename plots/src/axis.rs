@@ -15,7 +15,7 @@ const LINEAR_TICKS: f64 = 4.0;
 const DECADES_LABELLED_WITHIN: usize = 3;
 
 /// Neighbouring labels of counted values stay at least this fraction of the axis apart.
-const COUNT_LABEL_GAP_MIN: f64 = 0.085;
+const COUNT_LABEL_GAP_MIN: f64 = 0.125;
 
 /// The room left beyond the outermost points, as a fraction of the axis.
 const MARGIN: f64 = 0.04;

@@ -41,11 +41,16 @@ impl BarChart {
         HEAD_PX + ROW_PX * self.bars.len() as f64 + GAP_PX
     }
 
+    /// How long the longest bar can be in a chart of the given width, beside all that is written.
+    /// Below zero if not even the text has room.
+    pub(crate) fn bar_width_max(&self, width_px: f64) -> f64 {
+        width_px - self.names_width_px() - self.labels_width_px() - RATIO_COLUMN_PX - GAP_PX
+    }
+
     pub(crate) fn draw(&self, canvas: &Canvas<'_>, frame: Frame) {
-        let bars_left = frame.left + self.widest(|bar| &bar.series.name, NAME) + GAP_PX;
-        let label_width = self.label_width();
+        let bars_left = frame.left + self.names_width_px();
         let ratios_right = frame.right();
-        let bar_width_max = ratios_right - RATIO_COLUMN_PX - label_width - GAP_PX - bars_left;
+        let bar_width_max = self.bar_width_max(frame.width);
         let length_max = self.bars.iter().map(|bar| bar.length).fold(0.0, f64::max);
 
         canvas.text(&self.title, frame.left, frame.top + 8.0, TITLE);
@@ -70,7 +75,11 @@ impl BarChart {
         self.bars.iter().map(|bar| Canvas::text_width(text(bar), lettering)).fold(0.0, f64::max)
     }
 
-    fn label_width(&self) -> f64 {
+    fn names_width_px(&self) -> f64 {
+        self.widest(|bar| &bar.series.name, NAME) + GAP_PX
+    }
+
+    fn labels_width_px(&self) -> f64 {
         let values = self.widest(|bar| &bar.length_label, VALUE);
         let notes = self.widest(|bar| bar.note.as_deref().unwrap_or_default(), NOTE);
         let gap_before_note = if notes > 0.0 { GAP_PX } else { 0.0 };

@@ -10,6 +10,7 @@ use plotters::style::{
     Color as _, FontDesc, FontFamily, FontStyle, FontTransform, ShapeStyle, TextStyle,
 };
 
+use crate::fonts;
 use crate::palette::{Color, Marker, PAPER, SeriesStyle, Stroke};
 
 /// Plotters rounds to whole units; this many to a pixel keep curves smooth.
@@ -19,8 +20,10 @@ pub(crate) const UNITS_PER_PX: f64 = 10.0;
 const FONT_SIZE_SCALE: f64 = 1.24;
 
 const MARKER_RADIUS_PX: f64 = 3.6;
-const DASH_PX: f64 = 5.0;
-const DASH_GAP_PX: f64 = 3.5;
+
+/// The length of a stroke's pieces, and of the gaps between them.
+const DASHES_PX: (f64, f64) = (5.0, 3.5);
+const DOTS_PX: (f64, f64) = (1.8, 2.2);
 
 /// Drawing writes into a string that nobody else holds, and so cannot fail.
 const INFALLIBLE: &str = "drawing into a string cannot fail";
@@ -77,6 +80,7 @@ impl Lettering {
 
     /// The same, as plotters takes it; for axis labels, which plotters places.
     pub(crate) fn text_style(self) -> TextStyle<'static> {
+        fonts::register();
         let style = match self.weight {
             Weight::Regular => FontStyle::Normal,
             Weight::Bold => FontStyle::Bold,
@@ -160,7 +164,7 @@ impl<'a> Canvas<'a> {
             .text_style()
             .font
             .layout_box(content)
-            .expect("the embedded font is registered before anything is laid out");
+            .expect("the embedded font is registered whenever a text style is made");
         f64::from(right - left) / UNITS_PER_PX
     }
 
@@ -180,13 +184,15 @@ impl<'a> Canvas<'a> {
     pub(crate) fn line(&self, points: &[(f64, f64)], color: Color, width_px: f64, stroke: Stroke) {
         let points: Vec<_> = points.iter().map(in_units).collect();
         let style = stroke_style(color, width_px);
-        match stroke {
-            Stroke::Solid => self.area.draw(&PathElement::new(points, style)).expect(INFALLIBLE),
-            Stroke::Dashed => self
-                .area
-                .draw(&DashedPathElement::new(points, units(DASH_PX), units(DASH_GAP_PX), style))
-                .expect(INFALLIBLE),
-        }
+        let (piece_px, gap_px) = match stroke {
+            Stroke::Solid => {
+                return self.area.draw(&PathElement::new(points, style)).expect(INFALLIBLE);
+            }
+            Stroke::Dashed => DASHES_PX,
+            Stroke::Dotted => DOTS_PX,
+        };
+        let pieces = DashedPathElement::new(points, units(piece_px), units(gap_px), style);
+        self.area.draw(&pieces).expect(INFALLIBLE);
     }
 
     /// The marker of a series, centred on a point.

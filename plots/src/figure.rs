@@ -2,7 +2,6 @@
 
 use crate::bar_chart::BarChart;
 use crate::canvas::{Canvas, Frame, Lettering};
-use crate::fonts;
 use crate::line_chart::LineChart;
 use crate::palette::{INK, MUTED, SeriesStyle};
 use crate::picture::{Picture, PictureData};
@@ -69,7 +68,6 @@ impl Chart {
 impl Figure {
     /// Draws everything.
     pub(crate) fn picture(&self) -> Picture {
-        fonts::register();
         let legend = self.legend_places();
         let legend_rows = legend.last().map_or(0, |place| place.row + 1);
         let charts_top = if legend_rows > 0 {
@@ -128,8 +126,7 @@ impl Figure {
             return (vec![], top + EMPTY_HEIGHT_PX);
         }
         let columns = self.columns.max(1);
-        let gaps = COLUMN_GAP_PX * (columns - 1) as f64;
-        let width = (f64::from(WIDTH_PX) - 2.0 * MARGIN_PX - gaps) / columns as f64;
+        let width = column_width_px(columns);
         let mut frames = Vec::with_capacity(self.charts.len());
         let mut row_top = top;
         for row in self.charts.chunks(columns) {
@@ -146,6 +143,12 @@ impl Figure {
         }
         (frames, row_top - ROW_GAP_PX)
     }
+}
+
+/// How wide a chart is if this many stand beside each other.
+pub(crate) fn column_width_px(columns: usize) -> f64 {
+    let gaps = COLUMN_GAP_PX * columns.saturating_sub(1) as f64;
+    (f64::from(WIDTH_PX) - 2.0 * MARGIN_PX - gaps) / columns.max(1) as f64
 }
 
 struct LegendPlace {

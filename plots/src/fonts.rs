@@ -8,7 +8,7 @@ use resvg::usvg::fontdb::Database;
 /// The family that drawings ask for; a browser substitutes its own.
 const FAMILY: &str = "sans-serif";
 
-/// Makes the font known to plotters, which measures text with it. Call before drawing.
+/// Makes the font known to plotters, which measures text with it. Cheap after the first call.
 pub(crate) fn register() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {

@@ -37,7 +37,7 @@ pub(crate) struct LineChart {
     pub(crate) bands: Vec<Band>,
     pub(crate) areas: Vec<Area>,
     pub(crate) lines: Vec<Line>,
-    /// Shown in place of the lines if there are none.
+    /// Shown in place of axes and lines if there are no lines.
     pub(crate) without_lines: &'static str,
 }
 
@@ -76,16 +76,16 @@ impl LineChart {
         canvas.text(&self.title, frame.left, frame.top + 8.0, TITLE);
         canvas.text(self.up_name, frame.left, frame.top + TITLE_PX + 7.0, AXIS_NAME);
         let plot = self.plot_frame(frame);
-        self.draw_bands(canvas, plot);
-        self.draw_mesh(canvas, frame);
-        let name = AXIS_NAME.anchored(Anchor::Middle);
-        let below = frame.bottom() - AXIS_NAME_BELOW_PX / 2.0;
-        canvas.text(self.across_name, plot.left + plot.width / 2.0, below, name);
         if self.lines.iter().all(|line| line.points.is_empty()) {
             let (middle, top) = (plot.left + plot.width / 2.0, plot.top + plot.height / 2.0);
             canvas.text(self.without_lines, middle, top, MESSAGE);
             return;
         }
+        self.draw_bands(canvas, plot);
+        self.draw_mesh(canvas, frame);
+        let name = AXIS_NAME.anchored(Anchor::Middle);
+        let below = frame.bottom() - AXIS_NAME_BELOW_PX / 2.0;
+        canvas.text(self.across_name, plot.left + plot.width / 2.0, below, name);
         self.draw_series(canvas, plot);
     }
 
@@ -124,10 +124,13 @@ impl LineChart {
             let text_px = Canvas::text_width(&band.label, BAND_LABEL);
             if text_px + LABEL_MARGIN_PX <= right - left {
                 names.push(BandName { label: &band.label, left: left + 1.0, turn: Turn::Level });
-            } else if left >= free_from {
-                let middle = left + (UPWARD_LABEL_PX / 2.0).max((right - left) / 2.0);
+                continue;
+            }
+            let centred = left + (UPWARD_LABEL_PX / 2.0).max((right - left) / 2.0);
+            let middle = centred.max(free_from);
+            if middle <= right.max(centred) {
                 names.push(BandName { label: &band.label, left: middle, turn: Turn::Upward });
-                free_from = middle + UPWARD_LABEL_PX / 2.0;
+                free_from = middle + UPWARD_LABEL_PX;
             }
         }
         names

@@ -70,6 +70,7 @@ pub(crate) enum Marker {
 pub(crate) enum Stroke {
     Solid,
     Dashed,
+    Dotted,
 }
 
 /// How one broker looks, the same in every picture.
@@ -100,13 +101,14 @@ pub(crate) fn series_styles(record: &RunRecord) -> Vec<SeriesStyle> {
         .collect()
 }
 
-/// Five markers against six colours: the pairs repeat only after thirty brokers.
+/// Five markers against six colours: the pairs repeat only after thirty brokers. Where a colour is
+/// used again, dots tell its line from the first.
 fn broker_style(name: &str, index: usize) -> SeriesStyle {
     SeriesStyle {
         name: name.to_owned(),
         color: BROKER_COLORS[index % BROKER_COLORS.len()],
         marker: BROKER_MARKERS[index % BROKER_MARKERS.len()],
-        stroke: Stroke::Solid,
+        stroke: if index < BROKER_COLORS.len() { Stroke::Solid } else { Stroke::Dotted },
     }
 }
 

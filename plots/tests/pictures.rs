@@ -137,6 +137,18 @@ fn lost_messages_stand_beside_the_bar() {
 }
 
 #[test]
+fn long_names_and_many_faults_get_the_whole_width() {
+    let (mut record, histograms) = synthetic_run();
+    let height_px = |record: &RunRecord| pictures(record, &histograms)[0].size_px().1;
+    let side_by_side = height_px(&record);
+    record.brokers[0].name = "a-broker-with-a-name-that-goes-on".to_owned();
+    for result in &mut record.brokers[0].streams {
+        (result.lost, result.duplicated, result.reordered) = (1000, 2000, 3000);
+    }
+    assert!(height_px(&record) > side_by_side * 3 / 2);
+}
+
+#[test]
 fn pictures_have_a_title_and_a_description_for_screen_readers() {
     let (record, histograms) = synthetic_run();
     for picture in pictures(&record, &histograms) {

@@ -83,11 +83,10 @@ fn listed_series(legend: &[SeriesStyle]) -> String {
     listed(legend.iter().map(|series| series.name.clone()))
 }
 
-/// As many columns as charts of this kind fit beside each other, and no more than there are.
+/// Three charts fit beside each other, but a few look better with more room.
 fn columns_for(charts: usize) -> usize {
     match charts {
-        0..=1 => 1,
-        2 | 4 => 2,
+        0..=2 | 4 => 2,
         _ => 3,
     }
 }

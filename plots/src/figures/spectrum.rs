@@ -121,16 +121,16 @@ fn line(histogram: &LatencyHistogram, style: &SeriesStyle) -> Line {
         // A logarithmic axis has no place for zero.
         *quantile <= quantile_max && *latency_ns > 0.0
     };
+    let marked: Vec<_> = MARKED_QUANTILES.into_iter().filter_map(at).filter(supported).collect();
     let spectrum = histogram.spectrum();
-    let points = spectrum
+    let mut points: Vec<_> = spectrum
         .iter()
         .map(|point| (point.quantile, point.latency_ns as f64))
-        .filter(|(quantile, _)| *quantile < quantile_max)
-        .chain(at(quantile_max.max(0.0)));
-    let marked = MARKED_QUANTILES.into_iter().filter_map(at);
-    Line {
-        points: points.filter(supported).collect(),
-        marked: marked.filter(supported).collect(),
-        series: style.clone(),
-    }
+        .chain(at(quantile_max.max(0.0)))
+        .filter(supported)
+        // Markers lie on the line only if it passes through them.
+        .chain(marked.iter().copied())
+        .collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Line { points, marked, series: style.clone() }
 }

@@ -1,12 +1,15 @@
 //! Deliveries per second at full load, beside the ceiling.
 
+use measure::StreamLoad;
+
 use super::{Subjects, listed};
 use crate::bar_chart::{Bar, BarChart};
-use crate::figure::{Chart, Figure};
+use crate::figure::{Chart, Figure, column_width_px};
 use crate::quantity::Quantity;
 use crate::series::{StreamKey, stream_faults, stream_keys};
 
-use measure::StreamLoad;
+/// Bars shorter than this cannot be compared by eye.
+const BAR_WIDTH_MIN_PX: f64 = 120.0;
 
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let mut streams = stream_keys(&subjects.record.brokers);
@@ -24,10 +27,16 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             charts.iter().map(in_words).collect::<Vec<_>>().join(" ")
         ),
         legend: vec![],
-        columns: if charts.len() > 1 { 2 } else { 1 },
+        columns: if fit_side_by_side(&charts) { 2 } else { 1 },
         charts: charts.into_iter().map(Chart::Bars).collect(),
         without_charts: "This run measured no streams at full load.",
     }
+}
+
+/// Long names and long lists of faults need the whole width.
+fn fit_side_by_side(charts: &[BarChart]) -> bool {
+    let width_px = column_width_px(2);
+    charts.iter().all(|chart| chart.bar_width_max(width_px) >= BAR_WIDTH_MIN_PX)
 }
 
 fn chart(subjects: &Subjects<'_>, stream: &StreamKey) -> BarChart {
