@@ -1,0 +1,56 @@
+//! The keys of a configuration as they are written, each with its place in the text.
+
+use super::LagPolicyChoice;
+use crate::drivers::{DriverKind, Operation};
+use measure::StreamLoad;
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigKeys {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) repeat: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub(super) brokers: Vec<Spanned<BrokerKeys>>,
+    pub(super) operations: Option<Spanned<OperationsKeys>>,
+    #[serde(default)]
+    pub(super) streams: Vec<Spanned<StreamKeys>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BrokerKeys {
+    pub(super) name: Spanned<String>,
+    pub(super) driver: DriverKind,
+    pub(super) command: Option<Spanned<Vec<String>>>,
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) guarantee: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OperationsKeys {
+    pub(super) list: Option<Spanned<Vec<Operation>>>,
+    pub(super) clients: Spanned<Vec<u32>>,
+    pub(super) duration_ms: Option<Spanned<u64>>,
+    pub(super) count: Option<Spanned<u64>>,
+    pub(super) warmup_ms: Option<Spanned<u64>>,
+    pub(super) payload_bytes: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamKeys {
+    pub(super) publishers: Spanned<u32>,
+    pub(super) subscribers: Spanned<u32>,
+    pub(super) payload_bytes: Spanned<Vec<u64>>,
+    pub(super) batch: Option<Spanned<u32>>,
+    pub(super) duration_ms: Option<Spanned<u64>>,
+    pub(super) messages: Option<Spanned<u64>>,
+    pub(super) warmup_ms: Option<Spanned<u64>>,
+    pub(super) load: Option<Spanned<StreamLoad>>,
+    pub(super) lag_policy: Option<LagPolicyChoice>,
+}

@@ -1,0 +1,192 @@
+//! Which drivers there are, and what each can measure.
+
+use super::byte_pipe::BytePipe;
+use super::null::Null;
+use super::redis::Redis;
+use super::tandem_json::TandemJson;
+use super::tandem_native::TandemNative;
+use super::{Driver, DriverError};
+use measure::{BrokerKind, OperationName};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// An operation that a client asks of a broker and waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Create a topic.
+    Create,
+    /// Publish a message, acknowledged.
+    Publish,
+    /// Subscribe to a topic.
+    Subscribe,
+    /// Pull one message.
+    Pull,
+    /// Delete a topic.
+    Delete,
+}
+
+impl Operation {
+    /// Every operation, in the order they are run in.
+    pub const ALL: [Self; 5] =
+        [Self::Create, Self::Publish, Self::Subscribe, Self::Pull, Self::Delete];
+
+    /// Its name in a run record.
+    #[must_use]
+    pub fn name(self) -> OperationName {
+        match self {
+            Self::Create => OperationName::CREATE,
+            Self::Publish => OperationName::PUBLISH,
+            Self::Subscribe => OperationName::SUBSCRIBE,
+            Self::Pull => OperationName::PULL,
+            Self::Delete => OperationName::DELETE,
+        }
+    }
+
+    /// What one of it does, for people.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Create => "create a topic",
+            Self::Publish => "publish one message to a shared topic and wait for its answer",
+            Self::Subscribe => "subscribe to a shared topic under a new id",
+            Self::Pull => "pull one waiting message",
+            Self::Delete => "delete a topic",
+        }
+    }
+}
+
+/// Whether a driver can measure something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It can.
+    Measured,
+    /// It cannot, and why.
+    Meaningless(&'static str),
+}
+
+/// Where what is measured can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// In this process.
+    InProcess,
+    /// At an address.
+    Address(SocketAddr),
+}
+
+/// A driver, by the name that configurations give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriverKind {
+    /// Tandem's brokers over the native wire.
+    TandemNative,
+    /// Tandem's brokers over JSON lines.
+    TandemJson,
+    /// The byte pipe: the ceiling of any broker.
+    BytePipe,
+    /// No broker: the ceiling of the load generator.
+    Null,
+    /// Redis over RESP.
+    Redis,
+}
+
+impl DriverKind {
+    /// Every driver.
+    pub const ALL: [Self; 5] =
+        [Self::TandemNative, Self::TandemJson, Self::BytePipe, Self::Null, Self::Redis];
+
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TandemNative => "tandem-native",
+            Self::TandemJson => "tandem-json",
+            Self::BytePipe => "byte-pipe",
+            Self::Null => "null",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// What it speaks to, for people.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::TandemNative => "a Tandem broker over the native wire",
+            Self::TandemJson => "a Tandem broker over JSON lines (operations only)",
+            Self::BytePipe => {
+                "a process that copies bytes and parses nothing: any broker's ceiling"
+            }
+            Self::Null => "no broker at all: the load generator's own ceiling",
+            Self::Redis => "redis-server: PUBLISH, acknowledged and streamed",
+        }
+    }
+
+    /// Whether its figures are a broker's or a bound to compare brokers with.
+    #[must_use]
+    pub fn broker_kind(self) -> BrokerKind {
+        match self {
+            Self::TandemNative | Self::TandemJson | Self::Redis => BrokerKind::Broker,
+            Self::BytePipe | Self::Null => BrokerKind::Ceiling,
+        }
+    }
+
+    /// Whether what it speaks to is a process.
+    #[must_use]
+    pub fn needs_process(self) -> bool {
+        self != Self::Null
+    }
+
+    /// What an acknowledgement promises, unless the configuration says it.
+    #[must_use]
+    pub fn default_guarantee(self) -> &'static str {
+        match self {
+            Self::TandemNative | Self::TandemJson | Self::Redis => "in memory",
+            Self::BytePipe | Self::Null => "none",
+        }
+    }
+
+    /// Whether it can measure an operation.
+    #[must_use]
+    pub fn operation(self, operation: Operation) -> Support {
+        match self {
+            Self::TandemNative | Self::TandemJson | Self::Null => Support::Measured,
+            _ if operation == Operation::Publish => Support::Measured,
+            Self::BytePipe => Support::Meaningless("a byte pipe has no topics; it only echoes"),
+            Self::Redis => Support::Meaningless(
+                "Redis channels are not created or deleted, and a subscriber cannot pull",
+            ),
+        }
+    }
+
+    /// Whether it can measure streams.
+    #[must_use]
+    pub fn streams(self) -> Support {
+        match self {
+            Self::TandemJson => {
+                Support::Meaningless("JSON lines have no push delivery; use tandem-native")
+            }
+            Self::TandemNative | Self::BytePipe | Self::Null | Self::Redis => Support::Measured,
+        }
+    }
+
+    /// The driver for a broker at `endpoint`.
+    ///
+    /// # Errors
+    /// [`DriverError::Unexpected`] for a driver that needs an address and is given none.
+    pub fn open(self, endpoint: Endpoint) -> Result<Box<dyn Driver>, DriverError> {
+        let address = match (self, endpoint) {
+            (Self::Null, _) => return Ok(Box::new(Null::default())),
+            (_, Endpoint::Address(address)) => address,
+            (_, Endpoint::InProcess) => {
+                return Err(DriverError::unexpected("an address", &endpoint));
+            }
+        };
+        Ok(match self {
+            Self::TandemNative => Box::new(TandemNative::new(address)),
+            Self::TandemJson => Box::new(TandemJson::new(address)),
+            Self::BytePipe => Box::new(BytePipe::new(address)),
+            Self::Redis => Box::new(Redis::new(address)),
+            Self::Null => unreachable!("answered above"),
+        })
+    }
+}

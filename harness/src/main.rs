@@ -1,0 +1,124 @@
+//! The benchmark harness as a program: `harness run CONFIG.toml`, `harness list`.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use harness::config::Config;
+use harness::drivers::DriverKind;
+use harness::interrupt::Interrupt;
+use harness::plan::Plan;
+use harness::progress::Progress;
+use harness::run::{Finished, RunError, run};
+use harness::{listing, table};
+use measure::ResultsDir;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "Exit codes:
+  0    everything ran
+  1    a broker failed, or the run did
+  2    the configuration or the command line is wrong
+  3    delivery breach: a stream that must lose nothing lost, duplicated,
+       reordered or corrupted something
+  130  interrupted; nothing was written";
+
+const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+const EXIT_BREACH: u8 = 3;
+const EXIT_INTERRUPTED: u8 = 130;
+
+const CONFIGS_DIR: &str = "configs";
+const RESULTS_DIR: &str = "results";
+
+/// Measures message brokers, side by side and honestly
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a configuration: measure, write the results, draw the report
+    #[command(after_help = EXIT_CODES)]
+    Run {
+        /// What to measure, e.g. configs/quickstart.toml
+        config: PathBuf,
+        /// Where the results go [default: results/NAME-UTCTIME]
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Only say what would run, and about how long
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List drivers, operations, stream shapes and configurations
+    List,
+}
+
+fn main() -> ExitCode {
+    let told = match Arguments::parse().command {
+        Task::List => tell(&listing::listing(Path::new(CONFIGS_DIR))),
+        Task::Run { config, out, dry_run } => match Config::read(&config) {
+            Err(error) => {
+                complain(&format!("{}: {error}", config.display()));
+                return ExitCode::from(EXIT_USAGE);
+            }
+            Ok(config) if dry_run => tell(&Plan::of(&config).describe()),
+            Ok(config) => run_to_report(&config, out),
+        },
+    };
+    told.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(EXIT_FAILED)
+    })
+}
+
+fn run_to_report(config: &Config, out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let interrupt = Interrupt::on_signals().context("cannot listen to Ctrl-C")?;
+    let mut progress = Progress::on_stderr(Plan::of(config).cells());
+    let ran = run(config, &interrupt, &mut progress);
+    progress.finish();
+    let finished = match ran {
+        Ok(finished) => finished,
+        Err(error @ RunError::Interrupted) => {
+            complain(&error.to_string());
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let root = out.unwrap_or_else(|| Path::new(RESULTS_DIR).join(&finished.record.run_id));
+    let results = ResultsDir::create(root)?;
+    results.write(&finished.record, &finished.histograms)?;
+    let rendered = plots::render(&finished.record, &finished.histograms, results.root())?;
+    tell(&table::summary(&finished.record, DriverKind::BytePipe.name()))?;
+    let verdict = verdict(&finished);
+    tell(&rendered.report_html.display().to_string())?;
+    Ok(verdict)
+}
+
+/// A breach is about the messages, and outweighs a failure to measure everything.
+fn verdict(finished: &Finished) -> ExitCode {
+    for failure in &finished.failures {
+        complain(&format!("failed: {failure}"));
+    }
+    for breach in &finished.breaches {
+        complain(&format!("delivery breach: {breach}"));
+    }
+    match (finished.breaches.is_empty(), finished.failures.is_empty()) {
+        (false, _) => ExitCode::from(EXIT_BREACH),
+        (true, false) => ExitCode::from(EXIT_FAILED),
+        (true, true) => ExitCode::SUCCESS,
+    }
+}
+
+fn tell(text: &str) -> anyhow::Result<ExitCode> {
+    writeln!(std::io::stdout(), "{}", text.trim_end())
+        .context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn complain(text: &str) {
+    // If nobody can see it, the exit code still says it.
+    let _unseen = writeln!(std::io::stderr(), "{text}");
+}

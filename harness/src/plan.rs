@@ -1,0 +1,318 @@
+//! What a configuration comes to: every measurement of every broker, in order, and how long it
+//! will take.
+
+use crate::config::{
+    BrokerConfig, Config, LagPolicyChoice, OperationsConfig, OperationsExtent, StreamConfig,
+    StreamExtent,
+};
+use crate::drivers::{Operation, Support};
+use measure::{HistogramTag, SkippedBroker, StreamLoad, StreamShape};
+use std::fmt::Write as _;
+
+/// Guesses for loads that are given as a number and not as a time.
+const REQUESTS_PER_S_GUESS: f64 = 30_000.0;
+const DELIVERIES_PER_S_GUESS: f64 = 2_000_000.0;
+
+/// Guesses for what comes around a measurement.
+const BROKER_START_MS_GUESS: u64 = 200;
+const OPERATION_SETUP_MS_GUESS: u64 = 60;
+const STREAM_DRAIN_MS_GUESS: u64 = 60;
+const REPORT_MS_GUESS: u64 = 2_000;
+
+/// Everything that a run will do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan<'a> {
+    /// Rounds over all brokers.
+    pub rounds: u32,
+    /// In order.
+    pub brokers: Vec<BrokerPlan<'a>>,
+}
+
+/// Everything that is measured of one broker, in one round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokerPlan<'a> {
+    /// Its place among the plan's brokers.
+    pub index: usize,
+    /// Which.
+    pub broker: &'a BrokerConfig,
+    /// Operations, in order.
+    pub operations: Vec<OperationCell>,
+    /// Streams, in order, after the operations.
+    pub streams: Vec<StreamCell>,
+    /// What is asked for and cannot be measured.
+    pub skipped: Vec<SkippedBroker>,
+}
+
+/// One operation at one number of clients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OperationCell {
+    /// Which.
+    pub operation: Operation,
+    /// By how many at the same time.
+    pub clients: u32,
+    /// For how long.
+    pub extent: OperationsExtent,
+    /// How long beforehand, unrecorded.
+    pub warmup_ms: u64,
+    /// Size of a message.
+    pub payload_bytes: usize,
+}
+
+/// One stream at one size of payload.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StreamCell {
+    /// Who sends to whom.
+    pub shape: StreamShape,
+    /// Size of each payload.
+    pub payload_bytes: usize,
+    /// Messages in one write, at most.
+    pub batch: u32,
+    /// For how long.
+    pub extent: StreamExtent,
+    /// How long beforehand, unrecorded.
+    pub warmup_ms: u64,
+    /// What the broker is to do when a subscriber falls behind.
+    pub lag_policy: LagPolicyChoice,
+    /// How hard the publishers push.
+    pub load: StreamLoad,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan of a configuration.
+    #[must_use]
+    pub fn of(config: &'a Config) -> Self {
+        let brokers = config.brokers.iter().enumerate();
+        let brokers =
+            brokers.map(|(index, broker)| BrokerPlan::of(config, index, broker)).collect();
+        Self { rounds: config.repeat, brokers }
+    }
+
+    /// Measurements in all rounds.
+    #[must_use]
+    pub fn cells(&self) -> u64 {
+        let once: usize =
+            self.brokers.iter().map(|plan| plan.operations.len() + plan.streams.len()).sum();
+        once as u64 * u64::from(self.rounds)
+    }
+
+    /// About how long it takes, building brokers aside.
+    #[must_use]
+    pub fn estimated_ms(&self) -> u64 {
+        let round: u64 = self.brokers.iter().map(BrokerPlan::estimated_ms).sum();
+        round * u64::from(self.rounds) + REPORT_MS_GUESS
+    }
+
+    /// The plan in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for plan in &self.brokers {
+            let _ = writeln!(text, "{}: {}", plan.broker.name, how_started(plan.broker));
+            for cell in &plan.operations {
+                let _ = writeln!(text, "  {}", cell.label());
+            }
+            for cell in &plan.streams {
+                let _ = writeln!(text, "  {}, {} a write", cell.label(), cell.batch);
+            }
+            for skipped in &plan.skipped {
+                let _ = writeln!(text, "  skipped: {}: {}", skipped.name, skipped.reason);
+            }
+        }
+        let rounds = match self.rounds {
+            1 => String::new(),
+            rounds => format!(" in {rounds} rounds"),
+        };
+        let seconds = self.estimated_ms().div_ceil(1000);
+        let _ = writeln!(text, "{} measurements{rounds}, about {seconds} s", self.cells());
+        text
+    }
+}
+
+fn how_started(broker: &BrokerConfig) -> String {
+    let driver = broker.driver.name();
+    match (&broker.command, broker.address) {
+        (Some(command), _) => format!("start `{}`, speak {driver}", command.join(" ")),
+        (None, Some(address)) => format!("running at {address}, speak {driver}"),
+        (None, None) => format!("no process, {driver}"),
+    }
+}
+
+impl<'a> BrokerPlan<'a> {
+    fn of(config: &Config, index: usize, broker: &'a BrokerConfig) -> Self {
+        let (operations, streams, skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let mut plan = Self { index, broker, operations, streams, skipped };
+        if let Some(operations) = &config.operations {
+            plan.add_operations(operations);
+        }
+        plan.add_streams(&config.streams);
+        plan
+    }
+
+    fn add_operations(&mut self, asked: &OperationsConfig) {
+        let mut meaningless: Vec<(&'static str, Vec<String>)> = Vec::new();
+        for &operation in &asked.list {
+            match self.broker.driver.operation(operation) {
+                Support::Measured => {
+                    self.operations.extend(asked.clients.iter().map(|&clients| OperationCell {
+                        operation,
+                        clients,
+                        extent: asked.extent,
+                        warmup_ms: asked.warmup_ms,
+                        payload_bytes: asked.payload_bytes,
+                    }));
+                }
+                Support::Meaningless(reason) => {
+                    let name = operation.name().to_string();
+                    match meaningless.iter_mut().find(|(known, _)| *known == reason) {
+                        Some((_, names)) => names.push(name),
+                        None => meaningless.push((reason, vec![name])),
+                    }
+                }
+            }
+        }
+        self.skipped.extend(meaningless.into_iter().map(|(reason, names)| SkippedBroker {
+            name: format!("{}: {}", self.broker.name, names.join(", ")),
+            reason: reason.to_owned(),
+        }));
+    }
+
+    fn add_streams(&mut self, asked: &[StreamConfig]) {
+        if asked.is_empty() {
+            return;
+        }
+        if let Support::Meaningless(reason) = self.broker.driver.streams() {
+            let name = format!("{}: streams", self.broker.name);
+            self.skipped.push(SkippedBroker { name, reason: reason.to_owned() });
+            return;
+        }
+        self.streams.extend(asked.iter().flat_map(|stream| {
+            stream.payload_bytes.iter().map(|&payload_bytes| StreamCell {
+                shape: StreamShape::new(stream.publishers, stream.subscribers),
+                payload_bytes,
+                batch: stream.batch,
+                extent: stream.extent,
+                warmup_ms: stream.warmup_ms,
+                lag_policy: stream.lag_policy,
+                load: stream.load,
+            })
+        }));
+    }
+
+    fn estimated_ms(&self) -> u64 {
+        let operations: u64 = self.operations.iter().map(OperationCell::estimated_ms).sum();
+        let streams: u64 = self.streams.iter().map(StreamCell::estimated_ms).sum();
+        BROKER_START_MS_GUESS + operations + streams
+    }
+}
+
+impl OperationCell {
+    /// In progress and phase marks, e.g. `publish, 50 clients`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let plural = if self.clients == 1 { "client" } else { "clients" };
+        format!("{}, {} {plural}", self.operation.name(), self.clients)
+    }
+
+    /// Its histogram's place in the log.
+    #[must_use]
+    pub fn tag(&self, broker: &str) -> HistogramTag {
+        HistogramTag::for_operation(broker, &self.operation.name(), self.clients)
+    }
+
+    fn estimated_ms(&self) -> u64 {
+        let measured_ms = match self.extent {
+            OperationsExtent::DurationMs(duration_ms) => duration_ms,
+            OperationsExtent::Count(count) => {
+                let requests = count as f64 * f64::from(self.clients);
+                (requests / REQUESTS_PER_S_GUESS * 1000.0) as u64
+            }
+        };
+        // Topics that are created must be deleted again, and the other way round.
+        let undone_ms = match self.operation {
+            Operation::Create | Operation::Delete => measured_ms,
+            Operation::Publish | Operation::Subscribe | Operation::Pull => 0,
+        };
+        OPERATION_SETUP_MS_GUESS + self.warmup_ms + measured_ms + undone_ms
+    }
+}
+
+impl StreamCell {
+    /// In progress and phase marks, e.g. `stream 1→50, 100 B, saturating`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("stream {}, {} B, {}", self.shape, self.payload_bytes, self.load)
+    }
+
+    /// Its histogram's place in the log.
+    #[must_use]
+    pub fn tag(&self, broker: &str) -> HistogramTag {
+        HistogramTag::for_stream(broker, self.shape, self.payload_bytes as u64, self.load)
+    }
+
+    fn estimated_ms(&self) -> u64 {
+        let measured_ms = match (self.extent, self.load) {
+            (StreamExtent::DurationMs(duration_ms), _) => duration_ms,
+            (StreamExtent::Messages(messages), StreamLoad::RatePerS(rate)) => {
+                (messages as f64 / rate * 1000.0) as u64
+            }
+            (StreamExtent::Messages(messages), StreamLoad::Saturating) => {
+                let deliveries = messages as f64 * f64::from(self.shape.subscribers);
+                (deliveries / DELIVERIES_PER_S_GUESS * 1000.0) as u64
+            }
+        };
+        self.warmup_ms + measured_ms + STREAM_DRAIN_MS_GUESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::parse(
+            r#"
+            name = "plan"
+            repeat = 2
+            [[brokers]]
+            name = "nothing"
+            driver = "null"
+            [[brokers]]
+            name = "pipe"
+            driver = "byte-pipe"
+            command = ["byte-pipe"]
+            [[brokers]]
+            name = "json"
+            driver = "tandem-json"
+            address = "127.0.0.1:8080"
+            [operations]
+            list = ["publish", "pull"]
+            clients = [1, 50]
+            duration_ms = 1000
+            [[streams]]
+            publishers = 1
+            subscribers = 50
+            payload_bytes = [16, 100]
+            messages = 1_000_000
+            load = { rate_per_s = 100_000 }
+            "#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn the_plan_says_what_will_run_what_not_and_how_long() {
+        insta::assert_snapshot!(Plan::of(&config()).describe());
+    }
+
+    #[test]
+    fn the_estimate_counts_rounds_and_undoing() {
+        let config = config();
+        let plan = Plan::of(&config);
+        assert_eq!(plan.cells(), 2 * (4 + 2 + 2 + 2 + 4));
+        let cell = plan.brokers[0].operations[0];
+        let create = OperationCell { operation: Operation::Create, ..cell };
+        assert_eq!(create.estimated_ms(), cell.estimated_ms() + 1000);
+        let stream = plan.brokers[0].streams[0];
+        assert_eq!(stream.estimated_ms(), 10_000 + 100 + STREAM_DRAIN_MS_GUESS);
+    }
+}

@@ -1,0 +1,341 @@
+//! From what was measured, over all rounds, to the record that is kept.
+
+use crate::config::LagPolicyChoice;
+use crate::ledger::Faults;
+use crate::load::{OperationOutcome, StreamOutcome};
+use crate::plan::{BrokerPlan, OperationCell, StreamCell};
+use crate::process::ProcessSamples;
+use measure::{
+    BrokerRun, HistogramSet, LatencyHistogram, LoggedHistogram, OperationResult, StreamResult,
+    rate_per_s,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything measured of one broker so far.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// How it was started.
+    pub command_line: Vec<String>,
+    /// Its own version.
+    pub version: String,
+    /// One for each cell of its plan; `None` until it was measured.
+    pub operations: Vec<Option<Timed<OperationSum>>>,
+    /// One for each cell of its plan; `None` until it was measured.
+    pub streams: Vec<Option<Timed<StreamSum>>>,
+    /// Its process over time.
+    pub samples: ProcessSamples,
+}
+
+/// A sum over rounds, and when its first round began and its last one ended.
+#[derive(Debug)]
+pub struct Timed<T> {
+    /// The sum.
+    pub sum: T,
+    /// Since the run began.
+    pub start: Duration,
+    /// Since the run began.
+    pub end: Duration,
+}
+
+/// An operation's outcomes, summed over rounds.
+#[derive(Debug)]
+pub struct OperationSum {
+    outcome: OperationOutcome,
+}
+
+/// A stream's outcomes, summed over rounds.
+#[derive(Debug)]
+pub struct StreamSum {
+    outcome: StreamOutcome,
+}
+
+impl Measured {
+    /// Room for what the plan will measure.
+    #[must_use]
+    pub fn of(plan: &BrokerPlan<'_>) -> Self {
+        Self {
+            operations: plan.operations.iter().map(|_| None).collect(),
+            streams: plan.streams.iter().map(|_| None).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a round of an operation.
+    pub fn add_operation(&mut self, cell: usize, outcome: OperationOutcome, times: [Duration; 2]) {
+        let [start, end] = times;
+        match &mut self.operations[cell] {
+            Some(timed) => {
+                timed.sum.add(outcome);
+                timed.end = end;
+            }
+            empty => *empty = Some(Timed { sum: OperationSum { outcome }, start, end }),
+        }
+    }
+
+    /// Adds a round of a stream.
+    pub fn add_stream(&mut self, cell: usize, outcome: StreamOutcome, times: [Duration; 2]) {
+        let [start, end] = times;
+        match &mut self.streams[cell] {
+            Some(timed) => {
+                timed.sum.add(&outcome);
+                timed.end = end;
+            }
+            empty => *empty = Some(Timed { sum: StreamSum { outcome }, start, end }),
+        }
+    }
+
+    /// Whether anything was measured.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        self.operations.iter().any(Option::is_some) || self.streams.iter().any(Option::is_some)
+    }
+
+    /// The record of the broker; its histograms are added to `histograms`.
+    #[must_use]
+    pub fn record(self, plan: &BrokerPlan<'_>, histograms: &mut HistogramSet) -> BrokerRun {
+        let broker = plan.broker;
+        let mut operations = Vec::new();
+        for (cell, timed) in plan.operations.iter().zip(self.operations) {
+            let Some(timed) = timed else { continue };
+            operations.push(timed.sum.result(cell, &broker.name));
+            let logged = logged(timed.sum.outcome.latencies, timed.start, timed.end);
+            histograms.add(cell.tag(&broker.name), logged);
+        }
+        let mut streams = Vec::new();
+        for (cell, timed) in plan.streams.iter().zip(self.streams) {
+            let Some(timed) = timed else { continue };
+            streams.push(timed.sum.result(cell, &broker.name));
+            let logged = logged(timed.sum.outcome.latencies, timed.start, timed.end);
+            histograms.add(cell.tag(&broker.name), logged);
+        }
+        BrokerRun {
+            name: broker.name.clone(),
+            kind: broker.driver.broker_kind(),
+            version: self.version,
+            command_line: self.command_line,
+            driver: broker.driver.name().to_owned(),
+            guarantee: broker.guarantee.clone(),
+            operations,
+            streams,
+            resources: self.samples.resources,
+            marks: self.samples.marks,
+        }
+    }
+
+    /// Errors that were counted, one sentence for each cell that had any.
+    #[must_use]
+    pub fn error_warnings(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
+        let cells = plan.operations.iter().zip(&self.operations);
+        cells
+            .filter_map(|(cell, timed)| {
+                let errors = &timed.as_ref()?.sum.outcome.errors;
+                let counted: Vec<_> =
+                    errors.iter().map(|(code, count)| format!("{count} × {code}")).collect();
+                let label = cell.label();
+                (!counted.is_empty()).then(|| {
+                    format!("{}: {label}: errors: {}", plan.broker.name, counted.join(", "))
+                })
+            })
+            .collect()
+    }
+
+    /// Streams that broke their promise, one sentence each.
+    #[must_use]
+    pub fn breaches(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
+        let cells = plan.streams.iter().zip(&self.streams);
+        cells
+            .filter_map(|(cell, timed)| {
+                let faults = timed.as_ref()?.sum.outcome.faults;
+                breach(cell, faults)
+                    .map(|breach| format!("{}: {}: {breach}", plan.broker.name, cell.label()))
+            })
+            .collect()
+    }
+}
+
+fn logged(histogram: LatencyHistogram, start: Duration, end: Duration) -> LoggedHistogram {
+    LoggedHistogram { start, interval: end.saturating_sub(start), histogram }
+}
+
+/// Which promise was broken; a stream that may skip may lose.
+fn breach(cell: &StreamCell, faults: Faults) -> Option<String> {
+    let allowed = match cell.lag_policy {
+        LagPolicyChoice::Hold => Faults::default(),
+        LagPolicyChoice::Skip => Faults { lost: faults.lost, ..Faults::default() },
+    };
+    let Faults { lost, duplicated, reordered, corrupted } = faults;
+    (faults != allowed).then(|| {
+        format!(
+            "expected every message once, whole and in order; found {lost} lost, \
+             {duplicated} duplicated, {reordered} reordered, {corrupted} corrupted"
+        )
+    })
+}
+
+impl OperationSum {
+    fn add(&mut self, round: OperationOutcome) {
+        let sum = &mut self.outcome;
+        sum.count += round.count;
+        sum.duration_ns += round.duration_ns;
+        sum.latencies.merge(&round.latencies);
+        for (code, count) in round.errors {
+            *sum.errors.entry(code).or_default() += count;
+        }
+    }
+
+    fn result(&self, cell: &OperationCell, broker: &str) -> OperationResult {
+        let outcome = &self.outcome;
+        OperationResult {
+            operation: cell.operation.name(),
+            clients: cell.clients,
+            count: outcome.count,
+            errors: outcome.errors.values().sum(),
+            duration_ns: outcome.duration_ns,
+            throughput_per_s: rate_per_s(outcome.count, outcome.duration_ns),
+            latency: outcome.latencies.summary(),
+            histogram: cell.tag(broker),
+        }
+    }
+}
+
+impl StreamSum {
+    fn add(&mut self, round: &StreamOutcome) {
+        let sum = &mut self.outcome;
+        sum.sent += round.sent;
+        sum.expected += round.expected;
+        sum.received += round.received;
+        sum.faults += round.faults;
+        sum.duration_ns += round.duration_ns;
+        sum.latencies.merge(&round.latencies);
+    }
+
+    fn result(&self, cell: &StreamCell, broker: &str) -> StreamResult {
+        let outcome = &self.outcome;
+        let delivered_per_s = rate_per_s(outcome.received, outcome.duration_ns);
+        StreamResult {
+            shape: cell.shape,
+            payload_bytes: cell.payload_bytes as u64,
+            load: cell.load,
+            messages_sent: outcome.sent,
+            messages_expected: outcome.expected,
+            messages_received: outcome.received,
+            lost: outcome.faults.lost,
+            duplicated: outcome.faults.duplicated,
+            reordered: outcome.faults.reordered,
+            corrupted: outcome.faults.corrupted,
+            duration_ns: outcome.duration_ns,
+            sent_per_s: rate_per_s(outcome.sent, outcome.duration_ns),
+            delivered_per_s,
+            delivered_bytes_per_s: delivered_per_s * cell.payload_bytes as f64,
+            latency: outcome.latencies.summary(),
+            histogram: cell.tag(broker),
+            ratio_to_ceiling: None,
+        }
+    }
+}
+
+/// Puts every stream in relation to the byte pipe's, where one ran.
+pub fn relate_to_ceiling(brokers: &mut [BrokerRun], ceiling_driver: &str) {
+    let Some(ceiling) = brokers.iter().find(|broker| broker.driver == ceiling_driver) else {
+        return;
+    };
+    let ceilings: BTreeMap<String, f64> =
+        ceiling.streams.iter().map(|stream| (series(stream), stream.delivered_per_s)).collect();
+    for stream in brokers.iter_mut().flat_map(|broker| &mut broker.streams) {
+        stream.ratio_to_ceiling = ceilings
+            .get(&series(stream))
+            .filter(|ceiling| **ceiling > 0.0)
+            .map(|ceiling| stream.delivered_per_s / ceiling);
+    }
+}
+
+/// What streams of different brokers have in common.
+fn series(stream: &StreamResult) -> String {
+    format!("{} {} {}", stream.shape, stream.payload_bytes, stream.load)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::plan::Plan;
+
+    fn config(lag_policy: &str) -> Config {
+        Config::parse(&format!(
+            "name = \"r\"\n[[brokers]]\nname = \"n\"\ndriver = \"null\"\n\
+             [operations]\nlist = [\"publish\"]\nclients = [1]\ncount = 1\n\
+             [[streams]]\npublishers = 1\nsubscribers = 1\npayload_bytes = [16]\n\
+             messages = 1\nlag_policy = \"{lag_policy}\"\n"
+        ))
+        .unwrap()
+    }
+
+    fn operation(count: u64, errors: &[(&str, u64)]) -> OperationOutcome {
+        let mut latencies = LatencyHistogram::new();
+        latencies.record_ns_n(1000, count);
+        let errors = errors.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
+        OperationOutcome { count, errors, duration_ns: 1_000_000_000, latencies }
+    }
+
+    fn stream(faults: Faults) -> StreamOutcome {
+        StreamOutcome {
+            sent: 10,
+            expected: 10,
+            received: 10,
+            faults,
+            duration_ns: 1_000_000_000,
+            latencies: LatencyHistogram::new(),
+        }
+    }
+
+    const TIMES: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+
+    #[test]
+    fn rounds_are_summed_and_errors_named() {
+        let config = config("hold");
+        let plan = Plan::of(&config).brokers.remove(0);
+        let mut measured = Measured::of(&plan);
+        measured.add_operation(0, operation(100, &[("topic_exists", 2)]), TIMES);
+        measured.add_operation(0, operation(50, &[("topic_exists", 1)]), TIMES);
+        let warnings = measured.error_warnings(&plan);
+        assert_eq!(warnings, ["n: publish, 1 client: errors: 3 × topic_exists"]);
+        let mut histograms = HistogramSet::new();
+        let record = measured.record(&plan, &mut histograms);
+        let result = &record.operations[0];
+        assert_eq!((result.count, result.errors, result.throughput_per_s), (150, 3, 75.0));
+        assert_eq!(histograms.histogram(&result.histogram).unwrap().count(), 150);
+        assert!(record.streams.is_empty(), "what did not run is not there");
+    }
+
+    #[test]
+    fn only_a_stream_that_may_skip_may_lose() {
+        let lost = Faults { lost: 1, ..Faults::default() };
+        let doubled = Faults { duplicated: 1, ..Faults::default() };
+        for (lag_policy, faults, breaches) in
+            [("hold", lost, 1), ("skip", lost, 0), ("skip", doubled, 1), ("hold", doubled, 1)]
+        {
+            let config = config(lag_policy);
+            let plan = Plan::of(&config).brokers.remove(0);
+            let mut measured = Measured::of(&plan);
+            measured.add_stream(0, stream(faults), TIMES);
+            assert_eq!(measured.breaches(&plan).len(), breaches, "{lag_policy}, {faults:?}");
+        }
+    }
+
+    #[test]
+    fn streams_are_related_to_the_same_stream_of_the_ceiling() {
+        let config = config("hold");
+        let plan = Plan::of(&config).brokers.remove(0);
+        let run = |received| {
+            let mut measured = Measured::of(&plan);
+            let outcome = StreamOutcome { received, ..stream(Faults::default()) };
+            measured.add_stream(0, outcome, TIMES);
+            measured.record(&plan, &mut HistogramSet::new())
+        };
+        let mut brokers = [run(20), run(10)];
+        brokers[1].driver = "broker".to_owned();
+        relate_to_ceiling(&mut brokers, "null");
+        assert_eq!(brokers[1].streams[0].ratio_to_ceiling, Some(0.5));
+    }
+}
