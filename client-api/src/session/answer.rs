@@ -1,0 +1,73 @@
+//! From the response of the wire to the answer that a request expects.
+
+use super::event::Answer;
+use crate::{Error, Messages, Operation, Published, Pulled, SubscriberId};
+use bytes::Bytes;
+use protocol::{Code, Refusal, Response};
+
+/// The answer, if `response` is of the kind that `operation` is answered with. The records of
+/// a pull are left out: they are still in the read buffer.
+#[inline]
+pub(super) fn expected_answer(
+    operation: Operation,
+    response: Response<'_>,
+) -> Result<Answer, Error> {
+    Ok(match (operation, response) {
+        (Operation::Publish, Response::Published { base_offset, count }) => {
+            Answer::Published(Published { base_offset, count })
+        }
+        (
+            Operation::CreateTopic
+            | Operation::DeleteTopic
+            | Operation::Unsubscribe
+            | Operation::Detach,
+            Response::Done,
+        ) => Answer::Done,
+        (Operation::Subscribe, Response::Subscribed { next_offset }) => {
+            Answer::Subscribed { next_offset }
+        }
+        (Operation::Pull, Response::Messages { base_offset, lost, remaining, batch }) => {
+            let messages = Messages::new(base_offset, batch.count(), Bytes::new());
+            Answer::Pulled(Pulled { messages, lost, remaining })
+        }
+        (Operation::ListTopics, Response::Topics(names)) => {
+            Answer::Topics(names.into_iter().map(str::to_owned).collect())
+        }
+        (Operation::Subscribers, Response::Subscribers(ids)) => {
+            Answer::Subscribers(ids.into_iter().map(SubscriberId::from).collect())
+        }
+        (Operation::Ping, Response::Pong) => Answer::Pong,
+        (Operation::Info, Response::Info(json)) => Answer::Info(
+            serde_json::from_str(json)
+                .map_err(|error| violation(format!("expected an info object, found {error}")))?,
+        ),
+        (operation, other) => {
+            return Err(violation(format!(
+                "expected the answer to {operation}, found {}",
+                response_name(&other)
+            )));
+        }
+    })
+}
+
+pub(super) fn response_name(response: &Response<'_>) -> &'static str {
+    match response {
+        Response::Done => "OK",
+        Response::Published { .. } => "PUBLISHED",
+        Response::Subscribed { .. } => "SUBSCRIBED",
+        Response::Messages { .. } => "MESSAGES",
+        Response::Topics(_) => "TOPICS",
+        Response::Subscribers(_) => "SUBSCRIBERS",
+        Response::Pong => "PONG",
+        Response::Info(_) => "INFO",
+        Response::Refused(_) => "ERROR",
+        Response::Deliver { .. } => "DELIVER",
+        Response::Lost { .. } => "LOST",
+        Response::Ended(_) => "ENDED",
+    }
+}
+
+/// The peer said what a broker does not say here.
+pub(super) fn violation(sentence: String) -> Error {
+    Error::ProtocolViolation(Refusal::new(Code::MalformedFrame, sentence))
+}

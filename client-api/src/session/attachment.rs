@@ -1,0 +1,137 @@
+//! The push subscriptions of a session: their terms, their place, and their credit.
+
+use crate::{Lost, PushTerms};
+use protocol::{Delivery, Push, Request};
+use std::borrow::Cow;
+
+/// One push subscription.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    topic: Box<str>,
+    subscriber: Box<str>,
+    pub(super) terms: PushTerms,
+    /// Whether the broker ever said that it stands.
+    pub(super) confirmed: bool,
+    /// Offset of the message that should come next, once it is known.
+    next_offset: Option<u64>,
+    /// Bytes delivered and not yet consumed.
+    held_bytes: usize,
+    /// Bytes consumed whose credit was not yet given back.
+    owed_bytes: usize,
+    /// The newest acknowledgement that was not sent yet.
+    pub(super) unsent_ack: Option<u64>,
+}
+
+impl Attachment {
+    pub(super) fn new(topic: &str, subscriber: &str, terms: PushTerms) -> Self {
+        Self {
+            topic: topic.into(),
+            subscriber: subscriber.into(),
+            terms,
+            confirmed: false,
+            next_offset: None,
+            held_bytes: 0,
+            owed_bytes: 0,
+            unsent_ack: None,
+        }
+    }
+
+    /// The request that attaches to it, now or again.
+    pub(super) fn subscribe_request(&self) -> Request<'_> {
+        let window_left = (self.terms.window_bytes as usize).saturating_sub(self.held_bytes);
+        Request::Subscribe {
+            topic: Cow::Borrowed(&self.topic),
+            subscriber: Cow::Borrowed(&self.subscriber),
+            delivery: Delivery::Push(Push {
+                credit_bytes: u32::try_from(window_left).unwrap_or(u32::MAX),
+                ack_mode: self.terms.ack_mode,
+                lag_policy: self.terms.lag_policy,
+                lifetime: self.terms.lifetime,
+            }),
+        }
+    }
+
+    /// The connection ended: what is owed comes with the next SUBSCRIBE, and what was not
+    /// acknowledged comes again.
+    pub(super) fn handle_disconnected(&mut self) {
+        self.owed_bytes = 0;
+        self.unsent_ack = None;
+    }
+
+    /// The broker goes on at `next_offset`. Returns what it passed over since the last delivery.
+    pub(super) fn handle_subscribed(&mut self, next_offset: u64) -> Option<Lost> {
+        self.confirmed = true;
+        let expected = self.next_offset.replace(next_offset)?;
+        let count = next_offset.checked_sub(expected).filter(|count| *count > 0)?;
+        Some(Lost { count, next_offset })
+    }
+
+    #[inline]
+    pub(super) fn handle_delivered(&mut self, next_offset: u64, records_bytes: usize) {
+        self.next_offset = Some(next_offset);
+        self.held_bytes += records_bytes;
+    }
+
+    pub(super) fn handle_lost(&mut self, lost: Lost) {
+        self.next_offset = Some(lost.next_offset);
+    }
+
+    /// Takes note that `bytes` were consumed; returns the credit to give back now.
+    #[inline]
+    pub(super) fn handle_consumed(&mut self, bytes: usize) -> Option<u32> {
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        self.owed_bytes += bytes;
+        if self.owed_bytes < (self.terms.window_bytes / 2).max(1) as usize {
+            return None;
+        }
+        let credit_bytes = u32::try_from(self.owed_bytes).unwrap_or(u32::MAX);
+        self.owed_bytes -= credit_bytes as usize;
+        Some(credit_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(window_bytes: u32) -> Attachment {
+        Attachment::new("News", "sid", PushTerms::new().window_bytes(window_bytes))
+    }
+
+    fn credit_bytes(attachment: &Attachment) -> u32 {
+        match attachment.subscribe_request() {
+            Request::Subscribe { delivery: Delivery::Push(push), .. } => push.credit_bytes,
+            other => panic!("expected a push subscription, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn credit_comes_back_when_half_the_window_was_consumed() {
+        let mut attachment = attachment(100);
+        attachment.handle_delivered(1, 60);
+        assert_eq!(attachment.handle_consumed(49), None);
+        assert_eq!(attachment.handle_consumed(11), Some(60));
+        assert_eq!(attachment.handle_consumed(0), None);
+    }
+
+    #[test]
+    fn a_new_connection_starts_with_the_window_less_what_is_still_held() {
+        let mut attachment = attachment(100);
+        attachment.handle_delivered(1, 60);
+        attachment.handle_consumed(20);
+        attachment.handle_disconnected();
+        assert_eq!(credit_bytes(&attachment), 60);
+        attachment.handle_delivered(2, 60);
+        assert_eq!(credit_bytes(&attachment), 0);
+        assert_eq!(attachment.handle_consumed(100), Some(100));
+    }
+
+    #[test]
+    fn a_gap_after_a_reconnect_is_counted_as_lost() {
+        let mut attachment = attachment(100);
+        assert_eq!(attachment.handle_subscribed(5), None);
+        attachment.handle_delivered(8, 10);
+        assert_eq!(attachment.handle_subscribed(7), None, "it may come again");
+        assert_eq!(attachment.handle_subscribed(9), Some(Lost { count: 2, next_offset: 9 }));
+    }
+}
