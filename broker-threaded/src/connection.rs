@@ -1,20 +1,17 @@
 //! One connection, shared by the threads that read it, write it and wake it.
 //!
-//! Any thread may write to the socket, one at a time: whoever has the lock, as long as the socket
-//! takes what there is at once; else the connection's writer, which takes all output with it,
-//! lets go of the lock, and blocks. Nobody blocks on the socket with the lock held.
-//!
-//! A thread that wakes the session leaves the cause in the mailbox and tries the lock. Where
-//! another thread has it, that one looks into the mailbox after it let go.
+//! One thread at a time holds the session (see [`Post`]), and only a holder writes to the socket,
+//! as long as that takes what there is at once. Else the connection's writer takes all output
+//! with it, lets go of the session, and blocks. Nobody blocks on the socket while it holds.
 
+use crate::post::Post;
 use crate::server::Server;
 use crate::writer;
 use broker_core::{Broker, Cause, Now, Output, Session, SessionKey, Turn, Wakes};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Pieces gathered into one write; the operating system takes up to 1024.
 pub(crate) const SLICES_PER_WRITE_MAX: usize = 64;
@@ -22,20 +19,17 @@ pub(crate) const SLICES_PER_WRITE_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
+    pub(crate) post: Post,
     key: SessionKey,
+    /// Only who holds the session by the post's word locks it, so nobody waits for this lock.
     inner: Mutex<Inner>,
-    /// For the reader, with the mail's lock: there is mail, or something changed.
-    changed: Condvar,
-    /// For the writer: there is output that blocks, or the connection is gone.
-    pub(crate) work: Condvar,
-    mail: Mutex<Mail>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) session: Session,
     pub(crate) output: Output,
-    pub(crate) writer: Writer,
+    writer: Writer,
     /// The broker is stopping: when all is delivered, the connection ends.
     parting: bool,
     /// The peer was told that nothing more comes.
@@ -44,34 +38,22 @@ pub(crate) struct Inner {
     bounded: bool,
     /// The socket takes no more.
     pub(crate) broken: bool,
-    pub(crate) gone: bool,
-}
-
-/// What is left for a connection by threads that do not have its lock.
-#[derive(Debug, Default)]
-struct Mail {
-    causes: Vec<Cause>,
-    /// Counts what the reader may wait for: room for input, or all being written.
-    changes: u64,
-    reader_waits: bool,
 }
 
 /// What the connection's writer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writer {
+enum Writer {
     /// There is none.
     None,
-    /// It waits for work.
+    /// It waits to be called, or was called and has yet to come.
     Idle,
-    /// There is work for it.
-    Wanted,
     /// It blocks on the socket, and no one else may write.
     Writing,
 }
 
-/// How a thread that has the lock may write.
+/// How a thread that holds the session may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Write {
+enum Write {
     /// Only what the socket takes at once.
     AtOnce,
     /// It is the writer, and will block.
@@ -88,91 +70,87 @@ impl Connection {
             half_closed: false,
             bounded: false,
             broken: false,
-            gone: false,
         };
-        Self {
-            socket,
-            key,
-            inner: Mutex::new(inner),
-            changed: Condvar::new(),
-            work: Condvar::new(),
-            mail: Mutex::default(),
-        }
+        Self { socket, post: Post::default(), key, inner: Mutex::new(inner) }
     }
 
     pub(crate) fn key(&self) -> SessionKey {
         self.key
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect(CONNECTION_LOCK)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no thread panics while it holds a session")
     }
 
-    /// Leaves a cause for whoever drives the session next.
-    pub(crate) fn post(&self, cause: Cause) {
-        let mut mail = self.mail();
-        mail.causes.push(cause);
-        self.call_reader(&mail);
+    /// Holds the session, has `act` do something with it, and writes what came of it.
+    pub(crate) fn with<T>(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        wakes: &mut Wakes,
+        act: impl FnOnce(&mut Inner, &mut Wakes) -> T,
+    ) -> T {
+        self.post.hold();
+        let mut inner = self.lock();
+        let result = act(&mut inner, wakes);
+        self.write(&mut inner, Write::AtOnce, server, wakes);
+        self.let_go(inner, Write::AtOnce, server, wakes);
+        result
     }
 
-    fn mail(&self) -> MutexGuard<'_, Mail> {
-        self.mail.lock().expect(MAIL_LOCK)
+    /// Holds the session to look at it.
+    pub(crate) fn look<T>(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        wakes: &mut Wakes,
+        look: impl FnOnce(&Inner) -> T,
+    ) -> T {
+        self.post.hold();
+        let inner = self.lock();
+        let result = look(&inner);
+        self.let_go(inner, Write::AtOnce, server, wakes);
+        result
     }
 
-    fn has_mail(&self) -> bool {
-        !self.mail().causes.is_empty()
-    }
-
-    /// Has the reader look again, if it waits.
-    fn call_reader(&self, mail: &Mail) {
-        if mail.reader_waits {
-            self.changed.notify_one();
+    /// Has the session handle `cause`, by this thread or by the one that holds it.
+    pub(crate) fn wake(self: &Arc<Self>, cause: Cause, server: &Arc<Server>, wakes: &mut Wakes) {
+        if self.post.leave(cause) {
+            self.let_go(self.lock(), Write::AtOnce, server, wakes);
         }
     }
 
-    /// Tells the reader that something changed that it may wait for.
-    fn note_change(&self) {
-        let mut mail = self.mail();
-        mail.changes += 1;
-        self.call_reader(&mail);
-    }
-
-    /// What [`wait_for_change`](Self::wait_for_change) compares with; to be taken before that is
-    /// looked at which might change.
-    pub(crate) fn changes(&self) -> u64 {
-        self.mail().changes
-    }
-
-    /// Handles the mail and writes what there is, unless another thread is at it and will.
-    pub(crate) fn drive(self: &Arc<Self>, server: &Arc<Server>, wakes: &mut Wakes) {
-        while self.has_mail() {
-            let Ok(mut inner) = self.inner.try_lock() else { return };
-            self.pump(&mut inner, Write::AtOnce, server, wakes);
+    /// Handles what others left, until there is nothing, and lets go of the session.
+    fn let_go(
+        self: &Arc<Self>,
+        mut inner: MutexGuard<'_, Inner>,
+        write: Write,
+        server: &Arc<Server>,
+        wakes: &mut Wakes,
+    ) {
+        while let Some(causes) = self.post.causes_or_let_go() {
+            let now = server.clock.now();
+            let Inner { session, output, .. } = &mut *inner;
+            for cause in causes {
+                session.handle_wake(cause, &mut Turn { out: output, wakes, now });
+            }
+            self.write(&mut inner, write, server, wakes);
         }
     }
 
-    /// Handles the mail, and delivers and writes as far as `write` allows. What is left is the
-    /// writer's.
-    pub(crate) fn pump(
+    /// Delivers and writes as far as `write` allows. What is left is the writer's.
+    fn write(
         self: &Arc<Self>,
         inner: &mut Inner,
         write: Write,
         server: &Arc<Server>,
         wakes: &mut Wakes,
     ) {
-        let now = server.clock.now();
-        let causes = std::mem::take(&mut self.mail().causes);
-        for cause in causes {
-            let mut turn = Turn { out: &mut inner.output, wakes, now };
-            inner.session.handle_wake(cause, &mut turn);
-        }
-        if inner.writer != Writer::Writing && !inner.gone {
+        if inner.writer != Writer::Writing {
             self.deliver(inner, write, server, wakes);
         }
         if inner.session.is_closing() && !std::mem::replace(&mut inner.bounded, true) {
             server.bound_ending(self);
         }
-        self.note_change();
+        self.post.note_change();
     }
 
     fn deliver(
@@ -187,25 +165,22 @@ impl Connection {
             let mut turn = Turn { out: &mut inner.output, wakes, now };
             let more = inner.session.poll_deliveries(&mut turn);
             if inner.output.is_empty() {
-                if inner.parting && !inner.session.is_closing() {
-                    let mut turn = Turn { out: &mut inner.output, wakes, now };
-                    inner.session.handle_shutdown(&mut turn);
-                    continue;
+                if !inner.parting || inner.session.is_closing() {
+                    break;
                 }
-                break;
-            }
-            if write == Write::Blocking {
-                inner.writer = Writer::Wanted;
-                return;
-            }
-            match self.send_at_once(&mut inner.output) {
-                Ok(()) if more => {}
-                Ok(()) if inner.parting => {}
-                Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.call_writer(server, inner);
+                let mut turn = Turn { out: &mut inner.output, wakes, now };
+                inner.session.handle_shutdown(&mut turn);
+            } else if write == Write::Blocking {
+                return self.post.call_writer();
+            } else {
+                match self.send_at_once(&mut inner.output) {
+                    Ok(()) if more || inner.parting => {}
+                    Ok(()) => break,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return self.call_writer(inner, server);
+                    }
+                    Err(error) => self.broke(inner, &error),
                 }
-                Err(error) => self.broke(inner, &error),
             }
         }
         inner.output.rest();
@@ -232,18 +207,45 @@ impl Connection {
     }
 
     /// Has the writer, started where there is none, write what blocks.
-    fn call_writer(self: &Arc<Self>, server: &Arc<Server>, inner: &mut Inner) {
-        let before = std::mem::replace(&mut inner.writer, Writer::Wanted);
-        if before != Writer::None {
-            self.work.notify_one();
-        } else if let Err(error) = writer::spawn(server, self) {
-            inner.writer = Writer::None;
-            self.broke(inner, &error);
+    fn call_writer(self: &Arc<Self>, inner: &mut Inner, server: &Arc<Server>) {
+        if inner.writer == Writer::None {
+            if let Err(error) = writer::spawn(server, self) {
+                return self.broke(inner, &error);
+            }
+            inner.writer = Writer::Idle;
         }
+        self.post.call_writer();
+    }
+
+    /// For the writer: takes all output, and with it the right to write.
+    pub(crate) fn take_output(self: &Arc<Self>, server: &Arc<Server>, wakes: &mut Wakes) -> Output {
+        self.post.hold();
+        let mut inner = self.lock();
+        inner.writer = Writer::Writing;
+        let output = std::mem::take(&mut inner.output);
+        self.let_go(inner, Write::Blocking, server, wakes);
+        output
+    }
+
+    /// For the writer: gives the right to write back.
+    pub(crate) fn wrote(
+        self: &Arc<Self>,
+        result: io::Result<()>,
+        server: &Arc<Server>,
+        wakes: &mut Wakes,
+    ) {
+        self.post.hold();
+        let mut inner = self.lock();
+        inner.writer = Writer::Idle;
+        if let Err(error) = result {
+            self.broke(&mut inner, &error);
+        }
+        self.write(&mut inner, Write::Blocking, server, wakes);
+        self.let_go(inner, Write::Blocking, server, wakes);
     }
 
     /// Ends the connection of a socket that takes no more; its reader learns of it.
-    pub(crate) fn broke(&self, inner: &mut Inner, error: &io::Error) {
+    fn broke(&self, inner: &mut Inner, error: &io::Error) {
         tracing::debug!(connection = self.key.0, %error, "connection broken");
         inner.broken = true;
         inner.output = Output::new();
@@ -256,40 +258,18 @@ impl Connection {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    /// Waits until there is mail, or something changed since `seen` was taken.
-    pub(crate) fn wait_for_change(&self, seen: u64, limit: Option<Duration>) {
-        let mut mail = self.mail();
-        mail.reader_waits = true;
-        let waits = |mail: &mut Mail| mail.causes.is_empty() && mail.changes == seen;
-        let mut mail = match limit {
-            Some(limit) => self.changed.wait_timeout_while(mail, limit, waits).expect(MAIL_LOCK).0,
-            None => self.changed.wait_while(mail, waits).expect(MAIL_LOCK),
-        };
-        mail.reader_waits = false;
-    }
-
-    /// Has a reader that waits notice that the broker is stopping.
-    pub(crate) fn stop_reading(&self) {
-        // Whoever is handling input finishes before the lock is had.
-        drop(self.lock());
-        self.note_change();
-    }
-
     /// Ends the connection when all is delivered.
     pub(crate) fn part(self: &Arc<Self>, server: &Arc<Server>, wakes: &mut Wakes) {
-        let mut inner = self.lock();
-        inner.parting = true;
-        self.pump(&mut inner, Write::AtOnce, server, wakes);
-        drop(inner);
-        self.drive(server, wakes);
+        self.with(server, wakes, |inner, _| inner.parting = true);
     }
 
     /// The connection is over: its session lets go of everything, and its writer ends.
-    pub(crate) fn end(&self, wakes: &mut Wakes) {
-        let mut inner = self.lock();
-        inner.session.handle_close(wakes);
-        inner.gone = true;
-        self.work.notify_one();
+    pub(crate) fn end(self: &Arc<Self>, server: &Arc<Server>, wakes: &mut Wakes) {
+        self.with(server, wakes, |inner, wakes| {
+            inner.session.handle_close(wakes);
+            inner.broken = true;
+        });
+        self.post.end();
         self.break_off();
     }
 }
@@ -300,6 +280,3 @@ impl Inner {
         self.broken || (self.output.is_empty() && self.writer != Writer::Writing)
     }
 }
-
-pub(crate) const CONNECTION_LOCK: &str = "no thread panics while it holds a connection";
-const MAIL_LOCK: &str = "no thread panics while it holds a connection's mail";

@@ -6,6 +6,7 @@
 //! place. See [`connection`].
 
 mod connection;
+mod post;
 mod reader;
 mod server;
 mod writer;

@@ -1,11 +1,11 @@
 //! The thread that reads a connection, and with it the connection's life.
 
-use crate::connection::{Connection, Inner, Write};
+use crate::connection::{Connection, Inner};
 use crate::server::Server;
-use broker_core::{Input, Received, Turn, Wakes};
+use broker_core::{Input, Now, Received, Turn, Wakes};
 use std::io::{self, Read};
 use std::net::TcpStream;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The read buffer of a connection at rest.
@@ -68,52 +68,54 @@ impl Reader<'_> {
 
     /// Carries what the session caused, and waits until it wants input again.
     fn settle(&mut self) -> io::Result<()> {
-        self.server.carry(&mut self.wakes);
         loop {
-            // Others may have left mail while this thread had the lock.
-            self.connection.drive(self.server, &mut self.wakes);
             self.server.carry(&mut self.wakes);
-            let seen = self.connection.changes();
-            let inner = self.connection.lock();
-            let deadline = inner.session.poll_timeout();
+            let seen = self.connection.post.changes();
+            let state = self.look();
             let now = self.server.clock.now();
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                self.handle_timeout(inner);
+            if state.deadline.is_some_and(|deadline| deadline <= now) {
+                self.handle_timeout(now);
                 continue;
             }
-            let limit = deadline.map(|deadline| now.until(deadline));
-            let done = inner.session.is_closing() || inner.broken || self.server.is_draining();
-            if done || inner.session.wants_input(&inner.output) {
-                drop(inner);
-                if done || self.input.is_empty() || !self.offer_again() {
-                    return self.set_time_limit(limit);
-                }
-                continue;
+            let limit = state.deadline.map(|deadline| now.until(deadline));
+            if state.over || (state.wants_input && !self.offer_again()) {
+                return self.set_time_limit(limit);
             }
-            drop(inner);
-            self.connection.wait_for_change(seen, limit);
+            if !state.wants_input {
+                self.connection.post.wait_for_change(seen, limit);
+            }
         }
     }
 
-    fn handle_timeout(&mut self, mut inner: MutexGuard<'_, Inner>) {
-        let Inner { session, output, .. } = &mut *inner;
-        let now = self.server.clock.now();
-        session.handle_timeout(&mut Turn { out: output, wakes: &mut self.wakes, now });
-        self.connection.pump(&mut inner, Write::AtOnce, self.server, &mut self.wakes);
+    fn look(&mut self) -> State {
+        let draining = self.server.is_draining();
+        self.connection.look(self.server, &mut self.wakes, |inner| State {
+            deadline: inner.session.poll_timeout(),
+            wants_input: inner.session.wants_input(&inner.output),
+            over: inner.session.is_closing() || inner.broken || draining,
+        })
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.connection.with(self.server, &mut self.wakes, |inner, wakes| {
+            let Inner { session, output, .. } = inner;
+            session.handle_timeout(&mut Turn { out: output, wakes, now });
+        });
     }
 
     /// Offers the session what it did not take before. Gives whether it is to be looked at again:
     /// it took some, or it will once it wants input again. Else the rest needs more bytes.
     fn offer_again(&mut self) -> bool {
+        if self.input.is_empty() {
+            return false;
+        }
         let Self { server, connection, input, wakes, .. } = self;
         let mut taken = 0;
         input.offer(|bytes| {
             taken = handle(server, connection, bytes, wakes);
             taken
         });
-        server.carry(wakes);
-        let inner = connection.lock();
-        taken > 0 || !inner.session.wants_input(&inner.output)
+        taken > 0 || !self.look().wants_input
     }
 
     /// Has the next read end when the session's deadline comes. A limit once set stays until a
@@ -129,20 +131,26 @@ impl Reader<'_> {
 
     /// Waits until what was answered is written.
     fn flush(&mut self) {
-        self.server.carry(&mut self.wakes);
-        self.connection.drive(self.server, &mut self.wakes);
-        self.server.carry(&mut self.wakes);
-        let mut seen = self.connection.changes();
-        if self.connection.lock().is_flushed() {
-            return;
-        }
-        self.server.bound_ending(self.connection);
-        while !self.connection.lock().is_flushed() {
-            self.connection.wait_for_change(seen, None);
-            self.connection.drive(self.server, &mut self.wakes);
-            seen = self.connection.changes();
+        let mut bounded = false;
+        loop {
+            self.server.carry(&mut self.wakes);
+            let seen = self.connection.post.changes();
+            if self.connection.look(self.server, &mut self.wakes, Inner::is_flushed) {
+                return;
+            }
+            if !std::mem::replace(&mut bounded, true) {
+                self.server.bound_ending(self.connection);
+            }
+            self.connection.post.wait_for_change(seen, None);
         }
     }
+}
+
+/// What a reader has to know of its session.
+struct State {
+    deadline: Option<Now>,
+    wants_input: bool,
+    over: bool,
 }
 
 /// Has the session handle `bytes`, and writes its answers; gives how many it took.
@@ -152,15 +160,13 @@ fn handle(
     bytes: &[u8],
     wakes: &mut Wakes,
 ) -> usize {
-    let mut inner = connection.lock();
-    if server.is_draining() {
-        return bytes.len();
-    }
-    let Inner { session, output, .. } = &mut *inner;
-    let mut turn = Turn { out: output, wakes, now: server.clock.now() };
-    let taken = session.handle_input(bytes, &mut turn);
-    connection.pump(&mut inner, Write::AtOnce, server, wakes);
-    taken
+    connection.with(server, wakes, |inner, wakes| {
+        if server.is_draining() {
+            return bytes.len();
+        }
+        let Inner { session, output, .. } = inner;
+        session.handle_input(bytes, &mut Turn { out: output, wakes, now: server.clock.now() })
+    })
 }
 
 fn is_timeout(error: &io::Error) -> bool {

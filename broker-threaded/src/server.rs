@@ -101,9 +101,9 @@ impl Server {
     }
 
     /// Takes a connection away, and wakes those who waited for its session.
-    pub(crate) fn remove(self: &Arc<Self>, connection: &Connection) {
+    pub(crate) fn remove(self: &Arc<Self>, connection: &Arc<Connection>) {
         let mut wakes = Wakes::new();
-        connection.end(&mut wakes);
+        connection.end(self, &mut wakes);
         let slot = slot_of(connection.key());
         self.connections.write().expect(CONNECTIONS_LOCK).remove(slot);
         *self.removed.0.lock().expect(REMOVED_LOCK) += 1;
@@ -119,16 +119,10 @@ impl Server {
     /// Carries wakes to their sessions, and what those cause to theirs.
     pub(crate) fn carry(self: &Arc<Self>, wakes: &mut Wakes) {
         while !wakes.is_empty() {
-            let mut woken: Vec<Arc<Connection>> = Vec::with_capacity(wakes.len());
-            for Wake { session, cause } in wakes.drain(..) {
-                let last = woken.last().filter(|connection| connection.key() == session);
-                if let Some(connection) = last.cloned().or_else(|| self.find(session)) {
-                    connection.post(cause);
-                    woken.push(connection);
+            for Wake { session, cause } in std::mem::take(wakes) {
+                if let Some(connection) = self.find(session) {
+                    connection.wake(cause, self, wakes);
                 }
-            }
-            for connection in woken {
-                connection.drive(self, wakes);
             }
         }
     }
@@ -180,9 +174,12 @@ impl Server {
             let connections = self.connections.read().expect(CONNECTIONS_LOCK);
             connections.iter().map(|(_, connection)| Arc::clone(connection)).collect()
         };
-        // Whoever was in the middle of handling what it read has finished when its lock was had.
-        all.iter().for_each(|connection| connection.stop_reading());
         let mut wakes = Wakes::new();
+        for connection in &all {
+            // Whoever was handling what it read has finished when the session was held once.
+            connection.look(self, &mut wakes, |_| ());
+            connection.post.note_change();
+        }
         for connection in &all {
             connection.part(self, &mut wakes);
         }

@@ -1,9 +1,9 @@
 //! The thread that blocks on a socket which does not take all that is for it.
 
-use crate::connection::{CONNECTION_LOCK, Connection, SLICES_PER_WRITE_MAX, Write, Writer};
+use crate::connection::{Connection, SLICES_PER_WRITE_MAX};
 use crate::server::{STACK_BYTES, Server};
 use broker_core::{Output, Wakes};
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
@@ -20,31 +20,13 @@ pub(crate) fn spawn(server: &Arc<Server>, connection: &Arc<Connection>) -> io::R
 
 fn run(server: &Arc<Server>, connection: &Arc<Connection>) {
     let mut wakes = Wakes::new();
-    while let Some(mut output) = next_output(connection) {
+    while connection.post.wait_for_call() {
+        let mut output = connection.take_output(server, &mut wakes);
+        server.carry(&mut wakes);
         let result = write_all(&connection.socket, &mut output);
-        let mut inner = connection.lock();
-        inner.writer = Writer::Idle;
-        if let Err(error) = result {
-            connection.broke(&mut inner, &error);
-        }
-        connection.pump(&mut inner, Write::Blocking, server, &mut wakes);
-        drop(inner);
-        connection.drive(server, &mut wakes);
+        connection.wrote(result, server, &mut wakes);
         server.carry(&mut wakes);
     }
-}
-
-/// Waits for output that blocks, and takes it. `None`: the connection is gone.
-fn next_output(connection: &Connection) -> Option<Output> {
-    let mut inner = connection.lock();
-    while inner.writer != Writer::Wanted && !inner.gone {
-        inner = connection.work.wait(inner).expect(CONNECTION_LOCK);
-    }
-    if inner.gone {
-        return None;
-    }
-    inner.writer = Writer::Writing;
-    Some(std::mem::take(&mut inner.output))
 }
 
 fn write_all(mut socket: &TcpStream, output: &mut Output) -> io::Result<()> {
