@@ -17,6 +17,7 @@
 //! ```
 //!
 //! - [`blocking`]: a client for one thread, with nothing between it and its socket.
+//! - [`asynchronous`]: a client for many tasks, on tokio; behind the feature `tokio`, on by default.
 //! - [`session`]: what both drivers share, for whoever writes a third.
 //!
 //! # What a lost connection costs
@@ -34,6 +35,8 @@
 //!
 //! Every operation has a timeout. After one, whether the broker did what was asked is not known.
 
+#[cfg(feature = "tokio")]
+pub mod asynchronous;
 mod backoff;
 pub mod blocking;
 mod error;
