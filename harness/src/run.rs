@@ -8,7 +8,7 @@ use crate::load::{
     Extent, LoadError, OperationLoad, Phase, StreamRun, Surroundings, run_operation, run_stream,
 };
 use crate::plan::{BrokerPlan, OperationCell, Plan, StreamCell};
-use crate::process::{BrokerProcess, ProcessError, ProcessSamples, Sampler, Started};
+use crate::process::{self, BrokerProcess, ProcessError, ProcessSamples, Sampler, Started};
 use crate::progress::Progress;
 use crate::record::{Measured, relate_to_ceiling};
 use crate::utc;
@@ -55,7 +55,6 @@ pub fn run(
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let started_at_unix_ms = duration_ns(started_at) / NS_PER_MS;
     let machine = MachineFacts::read()?;
-    let mut warnings = warnings::before_run(&machine);
     let plan = Plan::of(config);
     let mut run = Run {
         clock: Clock::start(),
@@ -63,6 +62,8 @@ pub fn run(
         progress,
         subjects: plan.brokers.iter().map(Subject::of).collect(),
     };
+    run.build_missing(&plan)?;
+    let mut warnings = warnings::before_run();
     for _ in 0..plan.rounds {
         for broker in &plan.brokers {
             run.round(broker)?;
@@ -170,6 +171,22 @@ struct Up {
 }
 
 impl Run<'_> {
+    /// Builds what is not built yet, before anything is measured.
+    fn build_missing(&mut self, plan: &Plan<'_>) -> Result<(), RunError> {
+        for (subject, plan) in self.subjects.iter_mut().zip(&plan.brokers) {
+            let command = plan.broker.command.as_deref().unwrap_or_default();
+            let built = process::build_missing(command, &mut |line| self.progress.say(line));
+            if self.interrupt.is_raised() {
+                return Err(RunError::Interrupted);
+            }
+            if let Err(error) = built {
+                self.progress.say(&format!("{}: {error}", plan.broker.name));
+                subject.standing = Standing::Failed(error.to_string());
+            }
+        }
+        Ok(())
+    }
+
     /// One round of one broker.
     fn round(&mut self, plan: &BrokerPlan<'_>) -> Result<(), RunError> {
         let index = plan.index;
@@ -203,17 +220,14 @@ impl Run<'_> {
         let broker = plan.broker;
         let process = match &broker.command {
             None => None,
-            Some(command) => {
-                let mut say = |line: &str| self.progress.say(line);
-                match BrokerProcess::start(broker.driver, command, &mut say)? {
-                    Started::Ready(process) => Some(process),
-                    Started::Missing(reason) => {
-                        self.progress.say(&format!("{}: skipped: {reason}", broker.name));
-                        subject.standing = Standing::Missing(reason);
-                        return Ok(None);
-                    }
+            Some(command) => match BrokerProcess::start(broker.driver, command)? {
+                Started::Ready(process) => Some(process),
+                Started::Missing(reason) => {
+                    self.progress.say(&format!("{}: skipped: {reason}", broker.name));
+                    subject.standing = Standing::Missing(reason);
+                    return Ok(None);
                 }
-            }
+            },
         };
         let address = process.as_ref().map(BrokerProcess::address).or(broker.address);
         let driver = broker.driver.open(address.map_or(Endpoint::InProcess, Endpoint::Address))?;

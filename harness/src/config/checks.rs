@@ -65,9 +65,9 @@ impl Check<'_> {
         key: &'static str,
         value: &Spanned<T>,
         expected: impl Into<String>,
-        found: impl ToString,
+        found: impl Into<String>,
     ) -> ConfigError {
-        ConfigError::impossible(self.text, &value.span(), key, expected, found.to_string())
+        ConfigError::impossible(self.text, &value.span(), key, expected, found.into())
     }
 
     /// Something that stands nowhere is missed at the file's end.
@@ -100,7 +100,7 @@ impl Check<'_> {
             return Ok(value);
         }
         let expected = format!("{} to {}", range.start(), range.end());
-        Err(self.impossible(key, place, expected, value))
+        Err(self.impossible(key, place, expected, value.to_string()))
     }
 
     /// Names become parts of file names and histogram tags.
@@ -276,7 +276,7 @@ impl Check<'_> {
         match *load.as_ref() {
             StreamLoad::RatePerS(rate) if !(rate > 0.0 && rate <= RATE_PER_S_MAX) => {
                 let expected = format!("a rate_per_s over 0, at most {RATE_PER_S_MAX}");
-                Err(self.impossible("load", load, expected, rate))
+                Err(self.impossible("load", load, expected, rate.to_string()))
             }
             possible => Ok(possible),
         }

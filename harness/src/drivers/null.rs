@@ -1,37 +1,70 @@
 //! No broker: operations return at once, and streams stay in the process.
 //!
 //! Its figures are the load generator's own ceiling: loop, clock, stamps, ledger and histogram. A
-//! stream still copies each batch once and hands it to another thread.
+//! stream's bytes are still copied once for each subscriber, into memory that both threads share,
+//! where a socket would have the kernel copy them.
 
-use super::connection::STREAM_READ_MS_MAX;
+use super::connection::{ANSWER_MS_MAX, STREAM_READ_MS_MAX};
 use super::{
     Driver, DriverError, OperationClient, Received, StreamPublisher, StreamSpec, StreamSubscriber,
 };
 use crate::intake::Intake;
 use crate::message::{BatchStamp, StampedBatch, blank_payload};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Batches between a publisher and a subscriber.
-const BATCHES_IN_FLIGHT_MAX: usize = 64;
-
-/// Batches that are taken in after one look at the clock.
-const BATCHES_PER_RECEIVE_MAX: usize = 32;
-
-type Payloads = Arc<[u8]>;
+/// Bytes between the publishers and one subscriber; about what a loopback socket holds.
+const PIPE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// No broker.
 #[derive(Debug, Default)]
 pub(super) struct Null {
-    subscribers: Mutex<Vec<SyncSender<Payloads>>>,
+    subscribers: Mutex<Vec<Arc<Pipe>>>,
 }
 
-impl Null {
-    fn subscribers(&self) -> MutexGuard<'_, Vec<SyncSender<Payloads>>> {
-        // Only pushes, clones and clears happen under the lock; none leaves it half done.
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+/// Payloads on their way to one subscriber, end to end.
+#[derive(Debug, Default)]
+struct Pipe {
+    bytes: Mutex<Vec<u8>>,
+    filled: Condvar,
+    emptied: Condvar,
+}
+
+impl Pipe {
+    /// Waits until there is room.
+    fn write(&self, payloads: &[u8]) -> Result<(), DriverError> {
+        let wait = Duration::from_millis(ANSWER_MS_MAX);
+        let is_full = |bytes: &mut Vec<u8>| bytes.len() > PIPE_BYTES_MAX;
+        let (mut bytes, waited) = self
+            .emptied
+            .wait_timeout_while(lock(&self.bytes), wait, is_full)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            let expected = "a subscriber to take what was sent";
+            return Err(DriverError::TimedOut { expected, waited_ms: ANSWER_MS_MAX });
+        }
+        if bytes.is_empty() {
+            self.filled.notify_one();
+        }
+        bytes.extend_from_slice(payloads);
+        Ok(())
     }
+
+    /// Takes all there is, for `taken`, which is empty; waits a moment for it.
+    fn read(&self, taken: &mut Vec<u8>) {
+        let wait = Duration::from_millis(STREAM_READ_MS_MAX);
+        let (mut bytes, _) = self
+            .filled
+            .wait_timeout_while(lock(&self.bytes), wait, |bytes| bytes.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *bytes, taken);
+        self.emptied.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is locked here is whole between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Driver for Null {
@@ -44,12 +77,12 @@ impl Driver for Null {
     }
 
     fn prepare_stream(&self, _spec: &StreamSpec) -> Result<(), DriverError> {
-        self.subscribers().clear();
+        lock(&self.subscribers).clear();
         Ok(())
     }
 
     fn end_stream(&self, _spec: &StreamSpec) -> Result<(), DriverError> {
-        self.subscribers().clear();
+        lock(&self.subscribers).clear();
         Ok(())
     }
 
@@ -60,7 +93,7 @@ impl Driver for Null {
     ) -> Result<Box<dyn StreamPublisher>, DriverError> {
         let payload = blank_payload(spec.payload_bytes);
         let batch = batch_of(&payload, spec.batch);
-        let subscribers = self.subscribers().clone();
+        let subscribers = lock(&self.subscribers).clone();
         Ok(Box::new(NullPublisher { subscribers, payload, batch, producer }))
     }
 
@@ -69,9 +102,10 @@ impl Driver for Null {
         spec: &StreamSpec,
         _index: u32,
     ) -> Result<Box<dyn StreamSubscriber>, DriverError> {
-        let (sender, batches) = sync_channel(BATCHES_IN_FLIGHT_MAX);
-        self.subscribers().push(sender);
-        Ok(Box::new(NullSubscriber { batches, payload_bytes: spec.payload_bytes }))
+        let pipe = Arc::new(Pipe::default());
+        lock(&self.subscribers).push(Arc::clone(&pipe));
+        let payload_bytes = spec.payload_bytes;
+        Ok(Box::new(NullSubscriber { pipe, payload_bytes, taken: Vec::new() }))
     }
 }
 
@@ -104,7 +138,7 @@ impl OperationClient for NullClient {
 }
 
 struct NullPublisher {
-    subscribers: Vec<SyncSender<Payloads>>,
+    subscribers: Vec<Arc<Pipe>>,
     payload: Vec<u8>,
     batch: StampedBatch,
     producer: u16,
@@ -116,12 +150,7 @@ impl StreamPublisher for NullPublisher {
             self.batch = batch_of(&self.payload, stamp.count);
         }
         self.batch.renew(self.producer, stamp);
-        let payloads: Payloads = self.batch.bytes().into();
-        for subscriber in &self.subscribers {
-            let expected = "a subscriber to be there";
-            subscriber.send(Arc::clone(&payloads)).map_err(|_| DriverError::Closed { expected })?;
-        }
-        Ok(())
+        self.subscribers.iter().try_for_each(|pipe| pipe.write(self.batch.bytes()))
     }
 
     fn finish(&mut self) -> Result<(), DriverError> {
@@ -130,24 +159,20 @@ impl StreamPublisher for NullPublisher {
 }
 
 struct NullSubscriber {
-    batches: Receiver<Payloads>,
+    pipe: Arc<Pipe>,
     payload_bytes: usize,
+    taken: Vec<u8>,
 }
 
 impl StreamSubscriber for NullSubscriber {
     fn receive(&mut self, intake: &mut Intake) -> Result<Received, DriverError> {
-        let first = match self.batches.recv_timeout(Duration::from_millis(STREAM_READ_MS_MAX)) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => return Ok(Received::Nothing),
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(DriverError::Closed { expected: "deliveries" });
-            }
-        };
-        intake.begin();
-        let more = self.batches.try_iter().take(BATCHES_PER_RECEIVE_MAX - 1);
-        for batch in std::iter::once(first).chain(more) {
-            batch.chunks(self.payload_bytes).for_each(|payload| intake.take(payload));
+        self.taken.clear();
+        self.pipe.read(&mut self.taken);
+        if self.taken.is_empty() {
+            return Ok(Received::Nothing);
         }
+        intake.begin();
+        self.taken.chunks(self.payload_bytes).for_each(|payload| intake.take(payload));
         intake.end();
         Ok(Received::Messages)
     }

@@ -14,6 +14,7 @@ use measure::LatencyHistogram;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 /// Where the clients stand, as whoever watches is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +113,23 @@ impl<'a> Together<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Calls everything off if its thread panics, so that nobody waits for it.
+struct Guard<'a>(&'a Together<'a>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::Relaxed);
+            self.0.gate.call_off();
+        }
+    }
+}
+
+/// Waits for a thread; its panic, a broken invariant, goes on here.
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// All histograms in one.

@@ -1,6 +1,6 @@
 //! One operation by many clients at once, each with one request outstanding.
 
-use super::{Extent, LoadError, Phase, Surroundings, Together, merged};
+use super::{Extent, Guard, LoadError, Phase, Surroundings, Together, join, merged};
 use crate::clock::Clock;
 use crate::drivers::{Driver, DriverError, Operation, OperationClient};
 use crate::message::blank_payload;
@@ -130,11 +130,14 @@ fn run_connected(
             .enumerate()
             .map(|(index, connection)| {
                 let client = Client::new(load, payload, index, connection);
-                scope.spawn(move || client.run(clock, together))
+                scope.spawn(move || {
+                    let _guard = Guard(together);
+                    client.run(clock, together)
+                })
             })
             .collect();
         conduct(together, on_phase);
-        threads.into_iter().filter_map(|thread| thread.join().ok()?).collect::<Vec<_>>()
+        threads.into_iter().filter_map(join).collect::<Vec<_>>()
     });
     together.conclude()?;
     Ok(outcome(tallies))

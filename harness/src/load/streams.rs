@@ -1,6 +1,6 @@
 //! A stream: publishers push, subscribers receive, and every message is accounted for.
 
-use super::{Extent, LoadError, Phase, Surroundings, Together, merged};
+use super::{Extent, Guard, LoadError, Phase, Surroundings, Together, join, merged};
 use crate::clock::Clock;
 use crate::drivers::{
     Driver, DriverError, Received, StreamPublisher, StreamSpec, StreamSubscriber,
@@ -118,7 +118,10 @@ fn run_connected(
             .zip(publishers)
             .map(|(producer, client)| {
                 let publisher = Publisher { stream, producer, clock, together, sending };
-                scope.spawn(move || publisher.run(client))
+                scope.spawn(move || {
+                    let _guard = Guard(together);
+                    publisher.run(client)
+                })
             })
             .collect();
         let receiving: Vec<_> = subscribers
@@ -126,12 +129,15 @@ fn run_connected(
             .map(|client| {
                 let intake = Intake::new(clock, sending.sent.len(), stream.spec.payload_bytes);
                 let subscriber = Subscriber { clock, together, sending, intake };
-                scope.spawn(move || subscriber.run(client))
+                scope.spawn(move || {
+                    let _guard = Guard(together);
+                    subscriber.run(client)
+                })
             })
             .collect();
         conduct(together, sending, on_phase);
-        let published: Vec<_> = publishing.into_iter().filter_map(|t| t.join().ok()?).collect();
-        let received: Vec<_> = receiving.into_iter().filter_map(|t| t.join().ok()?).collect();
+        let published: Vec<_> = publishing.into_iter().filter_map(join).collect();
+        let received: Vec<_> = receiving.into_iter().filter_map(join).collect();
         (published, received)
     });
     together.conclude()?;
@@ -231,12 +237,18 @@ impl Publisher<'_> {
                 self.keep_pace(client, extent, first_sequence, pace)
             }
         };
-        let sent = published.and_then(|sent| client.finish().map(|()| sent));
-        match sent {
+        let finished = published.and_then(|sent| match self.together.must_stop() {
+            // Nobody may be there any more to make room for what is on its way.
+            true => Ok(sent),
+            false => client.finish().map(|()| sent),
+        });
+        if let Ok(sent) = finished {
+            let sequence = first_sequence + sent;
+            self.sending.sent[usize::from(self.producer)].store(sequence, Ordering::Release);
+        }
+        self.sending.unfinished.fetch_sub(1, Ordering::AcqRel);
+        match finished {
             Ok(sent) => {
-                let sequence = first_sequence + sent;
-                self.sending.sent[usize::from(self.producer)].store(sequence, Ordering::Release);
-                self.sending.unfinished.fetch_sub(1, Ordering::AcqRel);
                 self.together.wait()?;
                 Some(Published { sent, first_sent_ns: start_ns })
             }
@@ -333,10 +345,14 @@ impl Subscriber<'_> {
         received_before: u64,
     ) -> Result<(), DriverError> {
         let mut drain = None;
-        while !self.together.must_stop() {
+        loop {
             let received = client.receive(&mut self.intake)?;
+            // Even if all is to stop, publishers must not be left blocked.
             if self.sending.unfinished.load(Ordering::Acquire) > 0 {
                 continue;
+            }
+            if self.together.must_stop() {
+                return Ok(());
             }
             let now_ns = self.clock.now_ns();
             let drain = drain.get_or_insert_with(|| Drain::begin(now_ns));
@@ -345,10 +361,9 @@ impl Subscriber<'_> {
             }
             let all = self.has_all(received_before);
             if all && received == Received::Nothing || drain.is_over(now_ns) {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// The count is cheap to compare; only when it is reached is the ledger asked.

@@ -55,6 +55,18 @@ pub fn locate(name: &str) -> Program {
     }
 }
 
+/// Builds the program that `command` begins with, if it is this workspace's own and not built
+/// yet; `say` is told beforehand.
+///
+/// # Errors
+/// [`ProcessError::Build`].
+pub fn build_missing(command: &[String], say: &mut dyn FnMut(&str)) -> Result<(), ProcessError> {
+    let Some(name) = command.first() else { return Ok(()) };
+    let Program::Unbuilt { path, package } = locate(name) else { return Ok(()) };
+    say(&format!("{name} is not built yet: building the package {package} in release mode"));
+    build(&path, package)
+}
+
 fn find_along(path: &OsStr, name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(PathBuf::from(name)).filter(|file| file.is_file());
@@ -89,7 +101,7 @@ fn workspace_root() -> PathBuf {
 /// Builds a package of this workspace, optimised, into the directory that `path` is in.
 ///
 /// Cargo's own output goes to standard error as it comes.
-pub(super) fn build(path: &Path, package: &str) -> Result<(), ProcessError> {
+fn build(path: &Path, package: &str) -> Result<(), ProcessError> {
     let program = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let failed = |reason: String| ProcessError::Build { program: program.clone(), reason };
     let target_dir = path.parent().and_then(Path::parent).unwrap_or(Path::new("target"));

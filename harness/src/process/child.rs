@@ -57,25 +57,22 @@ struct ReadySign {
 type LastLines = Arc<Mutex<VecDeque<String>>>;
 
 impl BrokerProcess {
-    /// Starts `command` and waits until it says that it is ready. `say` is told of a build.
+    /// Starts `command` and waits until it says that it is ready.
     ///
     /// # Errors
     /// Any [`ProcessError`]. A program of someone else's that is not installed is no error.
-    pub fn start(
-        driver: DriverKind,
-        command: &[String],
-        say: &mut dyn FnMut(&str),
-    ) -> Result<Started, ProcessError> {
+    pub fn start(driver: DriverKind, command: &[String]) -> Result<Started, ProcessError> {
         let Some((name, arguments)) = command.split_first() else {
             return Ok(Started::Missing("the command is empty".to_owned()));
         };
         let path = match locate(name) {
             Program::Found(path) => path,
             Program::Missing { advice } => return Ok(Started::Missing(advice)),
-            Program::Unbuilt { path, package } => {
-                say(&format!("{name} is not built yet: building {package} in release mode"));
-                super::binary::build(&path, package)?;
-                path
+            Program::Unbuilt { path, .. } => {
+                return Err(ProcessError::Build {
+                    program: name.clone(),
+                    reason: format!("{} is not there any more", path.display()),
+                });
             }
         };
         let failed = |source| ProcessError::Start { program: name.clone(), source };
@@ -300,16 +297,31 @@ mod tests {
     #[test]
     fn a_program_that_ends_at_once_is_an_error_with_its_last_words() {
         let command = ["sh", "-c", "echo 'no such option' >&2; exit 3"].map(str::to_owned);
-        let error = BrokerProcess::start(DriverKind::TandemNative, &command, &mut |_| {});
+        let error = BrokerProcess::start(DriverKind::TandemNative, &command);
         let message = error.unwrap_err().to_string();
         assert!(message.contains("sh ended by itself, exit status: 3"), "{message}");
         assert!(message.contains("no such option"), "{message}");
     }
 
     #[test]
+    fn a_broker_that_dies_later_is_an_error_with_its_last_words() {
+        let script = "echo x ready listen=127.0.0.1:9; echo out of luck >&2; exit 7";
+        let command = ["sh", "-c", script].map(str::to_owned);
+        let started = BrokerProcess::start(DriverKind::TandemNative, &command).unwrap();
+        let Started::Ready(mut process) = started else { panic!("sh is everywhere") };
+        let error = loop {
+            match process.check_alive() {
+                Ok(()) => std::thread::yield_now(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("exit status: 7") && error.contains("out of luck"), "{error}");
+    }
+
+    #[test]
     fn a_program_that_is_not_there_is_missing_and_no_error() {
         let command = ["no-such-broker".to_owned()];
-        let started = BrokerProcess::start(DriverKind::Redis, &command, &mut |_| {}).unwrap();
+        let started = BrokerProcess::start(DriverKind::Redis, &command).unwrap();
         assert!(matches!(started, Started::Missing(advice) if advice.contains("no-such-broker")));
     }
 

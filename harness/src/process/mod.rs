@@ -5,7 +5,7 @@ mod child;
 mod proc_files;
 mod sampler;
 
-pub use binary::{Program, locate};
+pub use binary::{Program, build_missing, locate};
 pub use child::{BrokerProcess, Started};
 pub use sampler::{ProcessSamples, Sampler};
 

@@ -1,0 +1,174 @@
+//! Whole runs: without a broker, through a byte pipe, and with brokers that fail.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests to clippy only inside them")]
+
+use harness::config::Config;
+use harness::interrupt::Interrupt;
+use harness::progress::Progress;
+use harness::run::{Finished, RunError, run};
+use measure::ResultsDir;
+use std::process::{Command, Output};
+
+const BYTE_PIPE: &str = env!("CARGO_BIN_EXE_byte-pipe");
+const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
+
+fn finished(config: &str) -> Finished {
+    let config = Config::parse(config).unwrap();
+    run(&config, &Interrupt::default(), &mut Progress::silent()).unwrap()
+}
+
+fn stream(publishers: u32, subscribers: u32, payload_bytes: u32) -> String {
+    format!(
+        "[[streams]]\npublishers = {publishers}\nsubscribers = {subscribers}\n\
+         payload_bytes = [{payload_bytes}]\nmessages = 1000\nwarmup_ms = 5\n"
+    )
+}
+
+fn byte_pipe_config(streams: &str) -> String {
+    format!(
+        "name = \"pipe\"\n[[brokers]]\nname = \"pipe\"\ndriver = \"byte-pipe\"\n\
+         command = [\"{BYTE_PIPE}\"]\n{streams}"
+    )
+}
+
+/// All of `messages`, at each of the subscribers, once, whole and in order.
+fn check_streams(finished: &Finished, messages: u64) {
+    assert_eq!(finished.failures, Vec::<String>::new());
+    assert_eq!(finished.breaches, Vec::<String>::new());
+    let streams = &finished.record.brokers[0].streams;
+    assert!(!streams.is_empty());
+    for stream in streams {
+        let expected = messages * u64::from(stream.shape.subscribers);
+        assert_eq!(stream.messages_sent, messages, "{}", stream.shape);
+        assert_eq!(stream.messages_expected, expected, "{}", stream.shape);
+        assert_eq!(stream.messages_received, expected, "{}", stream.shape);
+        assert_eq!(stream.latency.count, expected, "{}", stream.shape);
+        assert!(stream.is_faultless(), "{}", stream.shape);
+    }
+}
+
+#[test]
+fn a_run_without_a_broker_leaves_a_whole_results_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "name = \"nothing\"\nrepeat = 2\n[[brokers]]\nname = \"nothing\"\n\
+                  driver = \"null\"\n[operations]\nclients = [1, 3]\ncount = 50\n";
+    let finished = finished(&(config.to_owned() + &stream(2, 3, 40)));
+    check_streams(&finished, 2 * 1000);
+    let operations = &finished.record.brokers[0].operations;
+    assert_eq!(operations.len(), 5 * 2);
+    for operation in operations {
+        assert_eq!(operation.errors, 0);
+        assert_eq!(operation.count, 2 * 50 * u64::from(operation.clients));
+        assert_eq!(operation.latency.count, operation.count);
+    }
+    let results = ResultsDir::create(dir.path()).unwrap();
+    results.write(&finished.record, &finished.histograms).unwrap();
+    assert_eq!(results.read_record().unwrap(), finished.record);
+    assert_eq!(results.read_histograms().unwrap().len(), 11);
+}
+
+#[test]
+fn every_shape_goes_through_the_byte_pipe_whole() {
+    let shapes = [(1, 1, 16), (1, 5, 100), (5, 1, 100), (3, 4, 1000)];
+    let streams: String = shapes.map(|(p, s, bytes)| stream(p, s, bytes)).concat();
+    let finished = finished(&byte_pipe_config(&streams));
+    check_streams(&finished, 1000);
+    let pipe = &finished.record.brokers[0];
+    assert!(pipe.streams.iter().all(|stream| stream.ratio_to_ceiling == Some(1.0)));
+    assert!(pipe.resources.iter().any(|sample| sample.resident_bytes > 0));
+    assert!(pipe.marks.iter().any(|mark| mark.label.starts_with("stream 3→4")));
+}
+
+#[test]
+fn a_paced_stream_sends_what_is_due_and_no_more() {
+    let paced = "[[streams]]\npublishers = 2\nsubscribers = 1\npayload_bytes = [16]\n\
+                 duration_ms = 50\nload = { rate_per_s = 2000 }\n";
+    check_streams(&finished(&byte_pipe_config(paced)), 100);
+}
+
+#[test]
+fn the_byte_pipe_echoes_publications_and_skips_what_it_has_not() {
+    let config = byte_pipe_config("[operations]\nclients = [2]\ncount = 100\n");
+    let finished = finished(&config);
+    let operations = &finished.record.brokers[0].operations;
+    assert_eq!(operations.len(), 1);
+    assert_eq!((operations[0].count, operations[0].errors), (200, 0));
+    let skipped = &finished.record.skipped[0];
+    assert_eq!(skipped.name, "pipe: create, subscribe, pull, delete");
+}
+
+#[test]
+fn a_peer_that_is_not_installed_is_skipped_with_advice() {
+    let missing = "[[brokers]]\nname = \"peer\"\ndriver = \"redis\"\n\
+                   command = [\"no-such-server\"]\n";
+    let finished = finished(&byte_pipe_config(&(missing.to_owned() + &stream(1, 1, 16))));
+    check_streams(&finished, 1000);
+    assert_eq!(finished.record.brokers.len(), 1);
+    let skipped = &finished.record.skipped[0];
+    assert!(skipped.name == "peer" && skipped.reason.contains("install"), "{skipped:?}");
+}
+
+#[test]
+fn a_broker_that_fails_is_reported_with_its_last_words_and_others_go_on() {
+    let broken = "[[brokers]]\nname = \"broken\"\ndriver = \"tandem-native\"\n\
+                  command = [\"sh\", \"-c\", \"echo out of luck >&2; exit 7\"]\n";
+    let mut finished = finished(&byte_pipe_config(&(broken.to_owned() + &stream(1, 1, 16))));
+    let failures = std::mem::take(&mut finished.failures);
+    check_streams(&finished, 1000);
+    let [failure] = failures.as_slice() else {
+        panic!("expected one failure, found {failures:?}");
+    };
+    assert!(failure.starts_with("broken: sh ended by itself, exit status: 7"), "{failure}");
+    assert!(failure.contains("out of luck"), "{failure}");
+}
+
+#[test]
+fn an_interrupted_run_says_so() {
+    let config = Config::parse(&byte_pipe_config(&stream(1, 1, 16))).unwrap();
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let ran = run(&config, &interrupt, &mut Progress::silent());
+    assert!(matches!(ran, Err(RunError::Interrupted)));
+}
+
+fn harness(arguments: &[&str]) -> Output {
+    Command::new(HARNESS).args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_wrong_configuration_exits_with_2_and_names_the_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("wrong.toml");
+    std::fs::write(&config, "name = \"wrong\"\nnmae = 1\n").unwrap();
+    let output = harness(&["run", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("wrong.toml: line 2, `nmae`"), "{message}");
+    assert_eq!(harness(&["run"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_dry_run_tells_and_does_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, out) = (dir.path().join("dry.toml"), dir.path().join("out"));
+    std::fs::write(&config, byte_pipe_config(&stream(1, 1, 16))).unwrap();
+    let (config, out) = (config.to_str().unwrap(), out.to_str().unwrap());
+    let output = harness(&["run", "--dry-run", config, "--out", out]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("stream 1→1, 16 B, saturating") && told.contains("about"), "{told}");
+    assert!(!std::path::Path::new(out).exists());
+}
+
+#[test]
+fn a_run_prints_the_path_of_its_report_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, out) = (dir.path().join("pipe.toml"), dir.path().join("out"));
+    std::fs::write(&config, byte_pipe_config(&stream(1, 2, 16))).unwrap();
+    let output = harness(&["run", config.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let report = told.lines().last().unwrap();
+    assert_eq!(report, out.join("report.html").to_str().unwrap());
+    assert!(std::fs::read_to_string(report).unwrap().contains("<html"));
+}
