@@ -16,8 +16,9 @@ const PIECE_OVERHEAD_BYTES: usize = 64;
 /// Memory taken for the first open piece of a log; each further one doubles it.
 const OPEN_BYTES_MIN: usize = 512;
 
-/// Memory taken for an open piece at most, unless a batch is larger.
-const OPEN_BYTES_MAX: usize = 256 * 1024;
+/// Memory taken for an open piece at most, unless a batch is larger. A read takes whole pieces
+/// where it can, so several fit into what is read at once.
+const OPEN_BYTES_MAX: usize = 64 * 1024;
 
 /// A log is made of at least so many pieces, so that taking one away takes only a part.
 const PIECES_MIN: usize = 8;
@@ -321,16 +322,20 @@ impl Log {
 }
 
 impl Fetched {
-    /// How much of `unread`, `whole` messages, may still be taken.
+    /// How much of `unread`, `whole` messages, may still be taken. Only the first piece is cut,
+    /// since finding where to cut takes a look at each record.
     fn room(&self, unread: &[u8], whole: u32, limit: FetchLimit) -> batch::Prefix {
-        let bytes_left = limit.bytes_max.saturating_sub(self.bytes);
+        let bytes_left = limit.bytes_max - self.bytes;
         let count_left = limit.count_max - self.count;
         if unread.len() <= bytes_left && whole <= count_left {
             return batch::Prefix { bytes: unread.len(), count: whole };
         }
+        if self.count > 0 && count_left >= whole {
+            return batch::Prefix { bytes: 0, count: 0 };
+        }
         let taken = batch::prefix(unread, bytes_left, count_left);
         if taken.count == 0 && self.count == 0 {
-            return batch::prefix(unread, usize::MAX, count_left.min(1));
+            return batch::prefix(unread, usize::MAX, 1);
         }
         taken
     }
@@ -404,8 +409,10 @@ mod tests {
                         prop_assert_eq!(&payloads(&fetched)[..], &model[start as usize..end as usize]);
                         prop_assert!(fetched.count <= count_max);
                         prop_assert!(fetched.bytes <= bytes_max || fetched.count == 1);
-                        let limited = fetched.count == count_max || fetched.bytes + 204 > bytes_max;
-                        prop_assert!(limited || end == log.next_offset());
+                        let held: usize = model[start as usize..].iter().map(|m| m.len() + 4).sum();
+                        let roomy = held < bytes_max && model.len() as u64 - start < u64::from(count_max);
+                        prop_assert!(fetched.count > 0 || end == log.next_offset());
+                        prop_assert!(!roomy || end == log.next_offset());
                     }
                     Step::DropPiece => log.drop_first_piece(),
                     Step::TrimBefore(offset) => {

@@ -9,9 +9,6 @@ use protocol::{Code, Refusal, Response};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// Bytes that one subscription sends before others of its connection have their turn.
-const QUANTUM_BYTES: usize = 128 * 1024;
-
 /// The push subscriptions of one session, by number.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
@@ -114,16 +111,17 @@ impl Pushes {
 
     /// Sends in turn until all is sent or the output is over its limit; gives whether more is left.
     pub(super) fn poll_deliveries(&mut self, broker: &Broker, turn: &mut Turn<'_>) -> bool {
-        let output_bytes_max = broker.limits().output_bytes_max;
+        // Half of the output at a time: what is read from the log is then large, and others of
+        // the connection have their turn.
+        let quantum_bytes = (broker.limits().output_bytes_max / 2).max(1);
         while let Some(number) = self.ready.pop_front() {
-            let room_bytes = output_bytes_max.saturating_sub(turn.out.len());
-            if room_bytes == 0 {
+            if turn.out.len() >= quantum_bytes {
                 self.ready.push_front(number);
                 return true;
             }
             let Some(subscription) = self.by_number.get_mut(&number) else { continue };
             subscription.is_ready = false;
-            if subscription.deliver(number, room_bytes, broker, turn) {
+            if subscription.deliver(number, quantum_bytes, broker, turn) {
                 self.handle_readable(number);
             }
         }
@@ -136,15 +134,12 @@ impl Subscription {
     fn deliver(
         &mut self,
         number: u32,
-        room_bytes: usize,
+        quantum_bytes: usize,
         broker: &Broker,
         turn: &mut Turn<'_>,
     ) -> bool {
         let credit_bytes = usize::try_from(self.credit_bytes).unwrap_or(0);
-        let limit = FetchLimit {
-            bytes_max: room_bytes.min(credit_bytes).min(QUANTUM_BYTES),
-            count_max: u32::MAX,
-        };
+        let limit = FetchLimit { bytes_max: quantum_bytes.min(credit_bytes), count_max: u32::MAX };
         let pushed = self.topic.fetch(self.grip, limit, broker, turn.wakes);
         // Where it is no longer attached, the wake that tells why is on its way.
         let Some(Pushed { fetched, more }) = pushed else { return false };
