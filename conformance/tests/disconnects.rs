@@ -1,9 +1,9 @@
 //! Clients that leave in the middle of something: what was whole is done, the rest is not, and
 //! nobody else notices.
 
-use conformance::{Backend, BrokerProcess, Connection, JsonClient, NativeClient, PUSH, Speaks};
+use conformance::{Backend, BrokerProcess, JsonClient, NativeClient, PUSH, Speaks};
 use conformance::{for_both_backends, frame_bytes, wait_until};
-use protocol::native::{client_greeting, encode_request};
+use protocol::native::encode_request;
 use protocol::{Messages, PublishAck, Request};
 use std::thread;
 
@@ -41,17 +41,24 @@ fn publish_frame(message: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A client that the broker has accepted, so that it is missed when it goes.
+fn accepted<C: Speaks>(broker: &BrokerProcess) -> C {
+    let mut client = C::connect(broker);
+    assert_eq!(client.ping(), Ok(()));
+    client
+}
+
 fn a_line_without_its_end_is_not_applied(backend: Backend) {
     let (broker, mut watcher) = watched(backend);
     let line = b"{\"command\":\"PUBLISH\",\"topic\":\"t\",\"message\":\"partial\"}";
     for end in [1, 10, 30, line.len() - 1, line.len()] {
-        let mut connection = Connection::open(broker.address());
-        connection.send(&line[..end]);
-        drop(connection);
-        let mut connection = Connection::open(broker.address());
-        connection.send(&line[..end]);
-        connection.finish_sending();
-        connection.assert_ended();
+        let mut client: JsonClient = accepted(&broker);
+        client.connection.send(&line[..end]);
+        drop(client);
+        let mut client: JsonClient = accepted(&broker);
+        client.connection.send(&line[..end]);
+        client.connection.finish_sending();
+        client.connection.assert_ended();
     }
     wait_until_alone(&mut watcher);
     assert_eq!(watcher.pull("t", "s").expect("messages").messages.len(), 0);
@@ -61,10 +68,10 @@ fn a_frame_without_its_end_is_not_applied(backend: Backend) {
     let (broker, mut watcher) = watched(backend);
     let frame = publish_frame(b"partial");
     for end in [1, 11, 12, 20, frame.len() - 1] {
-        let mut client = NativeClient::connect(&broker);
+        let mut client: NativeClient = accepted(&broker);
         client.connection.send(&frame[..end]);
         drop(client);
-        let mut client = NativeClient::connect(&broker);
+        let mut client: NativeClient = accepted(&broker);
         client.connection.send(&frame[..end]);
         client.connection.finish_sending();
         client.connection.assert_ended();
@@ -75,20 +82,19 @@ fn a_frame_without_its_end_is_not_applied(backend: Backend) {
 
 fn what_was_whole_before_a_client_left_is_applied(backend: Backend) {
     let (broker, mut watcher) = watched(backend);
-    let mut connection = Connection::open(broker.address());
-    connection.send(
+    let mut client: JsonClient = accepted(&broker);
+    client.connection.send(
         b"{\"command\":\"PUBLISH\",\"topic\":\"t\",\"message\":\"one\"}\n\
           {\"command\":\"PUBLISH\",\"topic\":\"t\",\"message\":\"two\"}\n\
           {\"command\":\"PUBLISH\",\"topic\":\"t\",\"mess",
     );
-    drop(connection);
+    drop(client);
     wait_until_alone(&mut watcher);
     assert_eq!(watcher.pull("t", "s").expect("messages").texts(), ["one", "two"]);
-    let mut connection = Connection::open(broker.address());
+    let mut client: NativeClient = accepted(&broker);
     let half = publish_frame(b"four");
-    let bytes = [&client_greeting()[..], &publish_frame(b"three"), &half[..half.len() / 2]];
-    connection.send(&bytes.concat());
-    drop(connection);
+    client.connection.send(&[&publish_frame(b"three"), &half[..half.len() / 2]].concat());
+    drop(client);
     wait_until_alone(&mut watcher);
     assert_eq!(watcher.pull("t", "s").expect("messages").texts(), ["three"]);
 }
@@ -96,9 +102,9 @@ fn what_was_whole_before_a_client_left_is_applied(backend: Backend) {
 fn a_client_that_leaves_without_reading_its_answers_hurts_nobody(backend: Backend) {
     let (broker, mut watcher) = watched(backend);
     for _ in 0..10 {
-        let mut json = JsonClient::connect(&broker);
+        let mut json: JsonClient = accepted(&broker);
         json.connection.send("{\"command\":\"INFO\"}\n".repeat(200).as_bytes());
-        let mut native = NativeClient::connect(&broker);
+        let mut native: NativeClient = accepted(&broker);
         native.connection.send(&frame_bytes(0x0D, 0, 1, b"").repeat(200));
     }
     assert_eq!(watcher.ping(), Ok(()));
