@@ -11,6 +11,7 @@ mod answer;
 mod attachment;
 mod conversation;
 mod event;
+mod greeting;
 mod in_flight;
 mod input;
 mod output;
@@ -26,10 +27,8 @@ use bytes::Bytes;
 use conversation::Conversation;
 use input::Input;
 use output::SizeLimits;
-use protocol::native::{
-    BROKER_GREETING_BYTES, BrokerGreeting, FrameDecoder, FrameStep, VERSION, decode_response,
-};
-use protocol::{Refusal, Request, Response};
+use protocol::native::{FrameDecoder, FrameStep, decode_response};
+use protocol::{Request, Response};
 use std::time::{Duration, Instant};
 
 /// One client's conversation with its broker.
@@ -252,40 +251,6 @@ impl Session {
         Pulled { messages, lost, remaining }
     }
 
-    fn poll_greeting(&mut self) -> Result<Option<Event>, Error> {
-        if self.phase == Phase::Greeting {
-            let greeting = BrokerGreeting::decode(self.input.received());
-            let Some(greeting) = greeting.map_err(Error::ProtocolViolation)? else {
-                self.input.want(BROKER_GREETING_BYTES);
-                return Ok(None);
-            };
-            self.input.consume(BROKER_GREETING_BYTES, 0);
-            if !greeting.accepted {
-                self.phase = Phase::Refused;
-            } else if greeting.version != VERSION {
-                return Err(violation(format!(
-                    "expected version {VERSION} of the native wire, found {}",
-                    greeting.version
-                )));
-            } else {
-                self.phase = Phase::Open;
-                self.limits = SizeLimits {
-                    frame_bytes_max: greeting.frame_bytes_max as usize,
-                    message_bytes_max: greeting.message_bytes_max as usize,
-                };
-                return Ok(Some(Event::Greeted));
-            }
-        }
-        match self.decoder.next(self.input.received()) {
-            FrameStep::NeedMore { .. } => Ok(None),
-            FrameStep::Frame { frame, .. } => match decode_response(frame) {
-                Ok(Response::Refused(refusal)) => Err(Error::Refused(refusal)),
-                _ => Err(refused_without_reason()),
-            },
-            _ => Err(refused_without_reason()),
-        }
-    }
-
     /// The records of the delivery that [`poll_event`](Self::poll_event) gave last, borrowed.
     #[must_use]
     pub fn records(&self) -> &[u8] {
@@ -307,9 +272,4 @@ impl Session {
             }
         }
     }
-}
-
-fn refused_without_reason() -> Error {
-    let code = protocol::Code::MalformedFrame;
-    Error::ProtocolViolation(Refusal::new(code, "the broker refused the greeting without a reason"))
 }
