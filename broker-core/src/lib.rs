@@ -22,4 +22,4 @@ pub use limits::Limits;
 pub use now::Now;
 pub use output::Output;
 pub use session::{Session, Turn};
-pub use wake::{Cause, SessionKey, Wake, Wakes};
+pub use wake::{AttachmentId, Cause, SessionKey, Wake, Wakes};

@@ -78,7 +78,7 @@ pub struct Fetched {
 /// How much one read may take.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchLimit {
-    /// Bytes of records; one message is taken even if it is larger.
+    /// Bytes of records, at least 1; one message is taken even if it is larger.
     pub bytes_max: usize,
     /// Messages.
     pub count_max: u32,
@@ -361,7 +361,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             4 => proptest::collection::vec(0u8..200, 0..20).prop_map(Step::Append),
-            4 => (0usize..2000, 1u32..30)
+            4 => (1usize..2000, 1u32..30)
                 .prop_map(|(bytes_max, count_max)| Step::Fetch { bytes_max, count_max }),
             1 => Just(Step::DropPiece),
             1 => (0u64..300).prop_map(Step::TrimBefore),

@@ -1,5 +1,6 @@
 //! What the broker counts, over all topics and sessions.
 
+use crate::AttachmentId;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Counts that any thread may move. None of them guards anything, so none orders anything.
@@ -10,6 +11,7 @@ pub(crate) struct Tally {
     messages_in: AtomicU64,
     messages_out: AtomicU64,
     log_bytes: AtomicUsize,
+    attachments: AtomicU64,
 }
 
 impl Tally {
@@ -50,6 +52,11 @@ impl Tally {
 
     pub(crate) fn messages_out(&self) -> u64 {
         self.messages_out.load(Relaxed)
+    }
+
+    /// A name for an attachment that none had before.
+    pub(crate) fn next_attachment(&self) -> AttachmentId {
+        AttachmentId(self.attachments.fetch_add(1, Relaxed))
     }
 
     /// A log went from holding `before` bytes to holding `after`.

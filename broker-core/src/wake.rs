@@ -6,6 +6,10 @@ use protocol::Code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey(pub u64);
 
+/// A connection's attachment to a subscription, told from all others that the broker ever had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttachmentId(pub u64);
+
 /// Why a session is woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -18,6 +22,8 @@ pub enum Cause {
     Ended {
         /// The correlation id of its SUBSCRIBE.
         subscription: u32,
+        /// Which attachment, since the number may be in use again when the wake arrives.
+        attachment: AttachmentId,
         /// Why.
         code: Code,
     },

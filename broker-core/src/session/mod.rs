@@ -50,7 +50,8 @@ struct Target {
 
 #[derive(Clone, Copy, Debug)]
 struct Held {
-    until: Option<Now>,
+    /// When it is handled again, if it is not woken before.
+    until: Now,
 }
 
 /// What goes with every call into a session: where its answers and wakes go, and the time.
@@ -124,7 +125,11 @@ impl Session {
     pub fn handle_wake(&mut self, cause: Cause, turn: &mut Turn<'_>) {
         match cause {
             Cause::Readable { subscription } => self.pushes.handle_readable(subscription),
-            Cause::Ended { subscription, code } => self.push_ended(subscription, code, turn),
+            Cause::Ended { subscription, attachment, code } => {
+                if self.pushes.remove(subscription, attachment) {
+                    self.push_ended(subscription, code, turn);
+                }
+            }
             Cause::Room => self.held = None,
         }
     }
@@ -141,7 +146,10 @@ impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Now> {
-        let held = self.held.and_then(|held| held.until);
+        if self.closing {
+            return None;
+        }
+        let held = self.held.map(|held| held.until);
         let incomplete = self.incomplete_since.and_then(|since| self.incomplete_until(since));
         held.into_iter().chain(incomplete).min()
     }
@@ -155,13 +163,21 @@ impl Session {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        if self.closing {
+            return;
+        }
         let is_due = |deadline: Option<Now>| deadline.is_some_and(|deadline| deadline <= turn.now);
-        if is_due(self.held.and_then(|held| held.until)) {
+        if is_due(self.held.map(|held| held.until)) {
             self.held = None;
         }
         if is_due(self.incomplete_since.and_then(|since| self.incomplete_until(since))) {
+            if !self.wants_input(turn.out) {
+                // It is the broker that does not read on.
+                self.incomplete_since = Some(turn.now);
+                return;
+            }
             self.incomplete_since = None;
-            let refusal = self.refused.take().unwrap_or_else(|| {
+            let refusal = self.refused.clone().unwrap_or_else(|| {
                 let ms = self.broker.limits().request_ms_max;
                 Refusal::new(
                     Code::RequestTimeout,
@@ -197,15 +213,15 @@ impl Session {
     pub fn handle_close(&mut self, wakes: &mut Wakes) {
         self.wake_readers(wakes);
         self.pushes.handle_close(&self.broker, wakes);
+        if let (Some(_), Some(target)) = (self.held, &self.target) {
+            target.topic.forget_publisher(self.key);
+        }
         if self.refused.is_none() {
             self.broker.tally().connection_closed();
         }
     }
 
     fn push_ended(&mut self, subscription: u32, code: Code, turn: &mut Turn<'_>) {
-        if !self.pushes.remove(subscription) {
-            return;
-        }
         self.speech.tell_ended(subscription, &Refusal::new(code, why_ended(code)), turn.out);
         self.closing |= code == Code::Lagging;
     }

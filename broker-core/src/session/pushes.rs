@@ -3,16 +3,17 @@
 use super::Turn;
 use crate::log::FetchLimit;
 use crate::topic::{Grip, Pushed, Topic};
-use crate::{Broker, Limits, Wakes};
+use crate::{AttachmentId, Broker, Limits, Wakes};
 use protocol::native::{encode_deliver_head, encode_response};
 use protocol::{Code, Refusal, Response};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// The push subscriptions of one session, by number.
 #[derive(Debug, Default)]
 pub(super) struct Pushes {
-    by_number: HashMap<u32, Subscription>,
+    /// In order, so that what is done for all of them is done in the same order each time.
+    by_number: BTreeMap<u32, Subscription>,
     /// Those that may have something to send, in turn.
     ready: VecDeque<u32>,
 }
@@ -59,9 +60,11 @@ impl Pushes {
         self.by_number.keys().copied()
     }
 
-    /// Forgets a subscription that another ended, and gives whether it was known.
-    pub(super) fn remove(&mut self, number: u32) -> bool {
-        self.by_number.remove(&number).is_some()
+    /// Forgets a subscription that another ended, unless its number belongs to a later one; gives
+    /// whether it did.
+    pub(super) fn remove(&mut self, number: u32, attachment: AttachmentId) -> bool {
+        let is_it = |found: &Subscription| found.grip.attachment == attachment;
+        self.by_number.get(&number).is_some_and(is_it) && self.by_number.remove(&number).is_some()
     }
 
     pub(super) fn detach(

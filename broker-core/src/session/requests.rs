@@ -17,7 +17,7 @@ pub(super) enum Outcome {
     Silent,
     /// It waits for room, and is to be handled again.
     Held {
-        until: Option<Now>,
+        until: Now,
     },
 }
 

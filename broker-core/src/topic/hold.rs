@@ -8,8 +8,11 @@
 
 use super::state::State;
 use super::subscriptions::{Attachment, SubscriptionKey};
-use crate::{Cause, Now, SessionKey, Wake, Wakes};
-use protocol::{Code, LagPolicy};
+use crate::{Broker, Cause, Now, SessionKey, Wake, Wakes};
+use protocol::{Code, LagPolicy, Lifetime};
+
+/// A publisher that waits for as long as it takes asks again after so long at the earliest.
+const RETRY_MS_MIN: u64 = 100;
 
 /// Publishers that wait for room.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(super) enum Leave {
     Granted,
     /// Someone still has to read them; to be asked again at the latest then.
     Held {
-        until: Option<Now>,
+        until: Now,
     },
 }
 
@@ -37,9 +40,10 @@ impl State {
         offset: u64,
         publisher: SessionKey,
         now: Now,
-        hold_ms_max: u64,
+        broker: &Broker,
         wakes: &mut Wakes,
     ) -> Leave {
+        let hold_ms_max = broker.limits().publisher_hold_ms_max;
         if offset <= self.floor {
             return Leave::Granted;
         }
@@ -51,17 +55,21 @@ impl State {
         let hold =
             self.hold.get_or_insert(Hold { sessions: Vec::new(), since: now, resume_offset });
         let deadline = hold.since.plus_ms(hold_ms_max);
-        let mut until = Some(deadline);
+        let mut until = deadline;
         if now >= deadline {
-            self.give_up_on_laggards(offset, wakes);
+            self.give_up_on_laggards(offset, broker, wakes);
             self.floor = self.needed_floor();
             if offset <= self.floor {
                 self.release(wakes);
                 return Leave::Granted;
             }
-            until = None;
+            until = now.plus_ms(hold_ms_max.max(RETRY_MS_MIN));
         }
         let hold = self.hold.as_mut().expect("it was made above, and only a grant removes it");
+        if now >= deadline {
+            // Whoever is still waited for asked to be; others do not add to that.
+            hold.resume_offset = offset;
+        }
         if !hold.sessions.contains(&publisher) {
             hold.sessions.push(publisher);
         }
@@ -78,7 +86,7 @@ impl State {
     }
 
     /// Those who still need messages before `offset` had their time.
-    fn give_up_on_laggards(&mut self, offset: u64, wakes: &mut Wakes) {
+    fn give_up_on_laggards(&mut self, offset: u64, broker: &Broker, wakes: &mut Wakes) {
         let laggards: Vec<(SubscriptionKey, LagPolicy)> = self
             .subscriptions
             .attached()
@@ -93,14 +101,25 @@ impl State {
                         attachment.overrun = true;
                     }
                 }
-                LagPolicy::Disconnect => self.end_attachment(key, Code::Lagging, wakes),
+                LagPolicy::Disconnect => self.cut_off(key, broker, wakes),
             }
+        }
+    }
+
+    /// Ends the attachment of a laggard, and the subscription where its lifetime was the
+    /// connection's.
+    fn cut_off(&mut self, key: SubscriptionKey, broker: &Broker, wakes: &mut Wakes) {
+        let lifetime = self.subscriptions.at(key).attachment.as_ref().map(|a| a.push.lifetime);
+        self.end_attachment(key, Code::Lagging, wakes);
+        if lifetime == Some(Lifetime::Connection) {
+            self.remove(key, broker);
         }
     }
 
     /// Detaches the connection of a subscription and tells it why.
     pub(super) fn end_attachment(&mut self, key: SubscriptionKey, code: Code, wakes: &mut Wakes) {
         if let Some(attachment) = self.subscriptions.detach(key) {
+            self.subscriptions.at(key).go_back(&self.log);
             wakes.push(ended(&attachment, code));
         }
     }
@@ -122,6 +141,6 @@ impl State {
 
 /// The wake that tells a connection that its push subscription is over.
 pub(super) fn ended(attachment: &Attachment, code: Code) -> Wake {
-    let cause = Cause::Ended { subscription: attachment.number, code };
+    let cause = Cause::Ended { subscription: attachment.number, attachment: attachment.id, code };
     Wake { session: attachment.session, cause }
 }

@@ -6,14 +6,14 @@ mod subscriptions;
 
 pub(crate) use subscriptions::Grip;
 
-use crate::log::{FetchLimit, Fetched, Log};
+use crate::log::{FetchLimit, Fetched};
 use crate::{Broker, Now, SessionKey, Wakes};
 use hold::{Leave, ended};
 use protocol::batch::{RECORD_HEADER_BYTES, too_large};
 use protocol::{AckMode, Code, Lifetime, Messages, Push, Refusal, Retention};
 use state::{Bounds, State};
 use std::sync::{Arc, Mutex, MutexGuard};
-use subscriptions::{Subscription, SubscriptionKey, not_subscribed};
+use subscriptions::{SubscriptionKey, not_subscribed};
 
 /// A topic.
 #[derive(Debug)]
@@ -27,8 +27,9 @@ pub(crate) struct Topic {
 pub(crate) enum Appended {
     /// It is in the log.
     At { base_offset: u64, count: u32 },
-    /// There is no room; the publisher is woken when there is, or asks again at `until`.
-    Held { until: Option<Now> },
+    /// There is no room; the publisher is woken when there is, and asks again at `until` in any
+    /// case.
+    Held { until: Now },
 }
 
 /// What a pull took.
@@ -119,6 +120,13 @@ impl Topic {
         self.lock().wake_waiting(wakes);
     }
 
+    /// A publisher that waited for room is gone.
+    pub(crate) fn forget_publisher(&self, publisher: SessionKey) {
+        if let Some(hold) = &mut self.lock().hold {
+            hold.sessions.retain(|session| *session != publisher);
+        }
+    }
+
     /// Makes a subscription at the oldest message held, or keeps the one there is. Gives the
     /// offset that it reads next.
     pub(crate) fn subscribe(&self, id: &str, broker: &Broker) -> Result<u64, Refusal> {
@@ -141,10 +149,11 @@ impl Topic {
     ) -> Result<(Grip, u64), Refusal> {
         self.with(broker, |state| {
             let key = state.subscription(id, broker)?;
-            let (grip, before) = state.subscriptions.attach(key, session, number, push);
+            let id = broker.tally().next_attachment();
+            let (grip, before) = state.subscriptions.attach(key, id, session, number, push);
             wakes.extend(before.map(|attachment| ended(&attachment, Code::TakenOver)));
             let subscription = state.subscriptions.at(key);
-            subscription.resume(&state.log);
+            subscription.go_back(&state.log);
             let next_offset = subscription.cursor.offset();
             state.floor = state.floor.min(subscription.needed_offset());
             Ok((grip, next_offset))
@@ -213,10 +222,11 @@ impl Topic {
         if state.subscriptions.held_by(grip).is_none() {
             return;
         }
+        let state = &mut *state;
         let attachment = state.subscriptions.detach(grip.key);
+        state.subscriptions.at(grip.key).go_back(&state.log);
         if attachment.is_some_and(|a| a.push.lifetime == Lifetime::Connection) {
-            state.subscriptions.remove(grip.key);
-            broker.tally().subscriptions_moved(-1);
+            state.remove(grip.key, broker);
         }
         state.settle_hold(wakes);
     }
@@ -231,8 +241,7 @@ impl Topic {
         self.with(broker, |state| {
             let key = state.subscriptions.find(id).ok_or_else(|| not_subscribed(&self.name, id))?;
             state.end_attachment(key, Code::Unsubscribed, wakes);
-            state.subscriptions.remove(key);
-            broker.tally().subscriptions_moved(-1);
+            state.remove(key, broker);
             state.settle_hold(wakes);
             Ok(())
         })
@@ -249,9 +258,7 @@ impl Topic {
     ) -> Result<Pulled, Refusal> {
         self.with(broker, |state| {
             let key = state.subscriptions.find(id).ok_or_else(|| not_subscribed(&self.name, id))?;
-            if let Some(age_ms_max) = state.bounds.age_ms_max {
-                state.log.trim_older(age_ms_max, now);
-            }
+            state.trim_older(now, wakes);
             let subscription = state.subscriptions.at(key);
             let before = subscription.needed_offset();
             let fetched = state.log.fetch(&mut subscription.cursor, limit);
@@ -273,13 +280,12 @@ impl Topic {
     /// Takes away what is too old.
     pub(crate) fn handle_tick(&self, now: Now, broker: &Broker, wakes: &mut Wakes) {
         let mut state = self.lock();
-        let Some(age_ms_max) = state.bounds.age_ms_max.filter(|_| !state.deleted) else { return };
-        let before = state.log.bytes();
-        state.log.trim_older(age_ms_max, now);
-        broker.tally().log_bytes_moved(before, state.log.bytes());
-        if state.log.bytes() < before {
-            state.release(wakes);
+        if state.deleted {
+            return;
         }
+        let before = state.log.bytes();
+        state.trim_older(now, wakes);
+        broker.tally().log_bytes_moved(before, state.log.bytes());
     }
 
     /// Empties it for good. Everyone attached to it is told.
@@ -319,27 +325,24 @@ impl State {
         if incoming.bytes > self.bounds.bytes_max {
             return Err(too_large(incoming.bytes, self.bounds.bytes_max));
         }
-        if let Some(age_ms_max) = self.bounds.age_ms_max {
-            self.log.trim_older(age_ms_max, now);
-        }
+        self.trim_older(now, wakes);
         let memory_free = broker.memory_free();
         let bytes_max = self.bounds.bytes_max.min(self.log.bytes().saturating_add(memory_free));
+        if incoming.bytes > bytes_max {
+            return Err(broker.memory_full());
+        }
         loop {
             let held = self.log.count();
             let over_bytes = self.log.bytes() + incoming.bytes > bytes_max;
             let over_count =
                 (held + u64::from(incoming.count)).saturating_sub(self.bounds.messages_max);
-            if held == 0 && over_bytes {
-                return Err(broker.memory_full());
-            }
             let offset = match (over_bytes, over_count) {
                 (false, 0) => return Ok(Leave::Granted),
+                _ if held == 0 => return Ok(Leave::Granted),
                 (true, _) => self.log.first_piece_end(),
-                (false, _) if held == 0 => return Ok(Leave::Granted),
                 (false, over) => self.log.first_offset() + over.min(held),
             };
-            let hold_ms_max = broker.limits().publisher_hold_ms_max;
-            let leave = self.ask_leave(offset, publisher, now, hold_ms_max, wakes);
+            let leave = self.ask_leave(offset, publisher, now, broker, wakes);
             if leave != Leave::Granted {
                 return Ok(leave);
             }
@@ -365,20 +368,27 @@ impl State {
         Ok(self.subscriptions.insert(id, self.log.earliest()))
     }
 
+    /// Removes a subscription that nobody is attached to.
+    fn remove(&mut self, key: SubscriptionKey, broker: &Broker) {
+        self.subscriptions.remove(key);
+        broker.tally().subscriptions_moved(-1);
+    }
+
+    /// Takes away what is too old; publishers that waited for room may have it.
+    fn trim_older(&mut self, now: Now, wakes: &mut Wakes) {
+        let Some(age_ms_max) = self.bounds.age_ms_max else { return };
+        let before = self.log.first_offset();
+        self.log.trim_older(age_ms_max, now);
+        if self.log.first_offset() > before {
+            self.release(wakes);
+        }
+    }
+
     /// A reader that needed messages from `before` on needs them from `after` on.
     fn reader_moved(&mut self, before: u64, after: u64, wakes: &mut Wakes) {
         let Some(hold) = &self.hold else { return };
         if before < hold.resume_offset && hold.resume_offset <= after {
             self.settle_hold(wakes);
-        }
-    }
-}
-
-impl Subscription {
-    /// Goes back to what was sent and not acknowledged.
-    fn resume(&mut self, log: &Log) {
-        if self.committed < self.cursor.offset() {
-            self.cursor = log.seek(self.committed);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A topic's subscriptions: named cursors, and the connections attached to some of them.
 
-use crate::SessionKey;
-use crate::log::Cursor;
+use crate::log::{Cursor, Log};
+use crate::{AttachmentId, SessionKey};
 use protocol::{AckMode, Code, Push, Refusal};
 use slab::Slab;
 use std::collections::HashMap;
@@ -16,13 +16,13 @@ pub(crate) struct SubscriptionKey(usize);
 pub(crate) struct Grip {
     pub(crate) key: SubscriptionKey,
     /// Tells this attachment from earlier and later ones of the same subscription.
-    pub(super) serial: u64,
+    pub(crate) attachment: AttachmentId,
 }
 
 /// A connection that a subscription is pushed to.
 #[derive(Debug)]
 pub(super) struct Attachment {
-    pub(super) serial: u64,
+    pub(super) id: AttachmentId,
     pub(super) session: SessionKey,
     /// The number that the connection knows the subscription by.
     pub(super) number: u32,
@@ -54,6 +54,13 @@ impl Subscription {
             _ => self.cursor.offset(),
         }
     }
+
+    /// Goes back to what was sent and not acknowledged.
+    pub(super) fn go_back(&mut self, log: &Log) {
+        if self.committed < self.cursor.offset() {
+            self.cursor = log.seek(self.committed);
+        }
+    }
 }
 
 /// All subscriptions of a topic.
@@ -63,7 +70,6 @@ pub(super) struct Subscriptions {
     by_id: HashMap<Arc<str>, SubscriptionKey>,
     /// Those with a connection attached.
     attached: Vec<SubscriptionKey>,
-    serial: u64,
 }
 
 impl Subscriptions {
@@ -112,25 +118,24 @@ impl Subscriptions {
     /// The subscription that `grip` holds, if it still does.
     pub(super) fn held_by(&mut self, grip: Grip) -> Option<&mut Subscription> {
         let subscription = self.slots.get_mut(grip.key.0)?;
-        let serial = subscription.attachment.as_ref()?.serial;
-        (serial == grip.serial).then_some(subscription)
+        let attachment = subscription.attachment.as_ref()?.id;
+        (attachment == grip.attachment).then_some(subscription)
     }
 
     /// Attaches a connection, and gives the one that was attached before.
     pub(super) fn attach(
         &mut self,
         key: SubscriptionKey,
+        id: AttachmentId,
         session: SessionKey,
         number: u32,
         push: Push,
     ) -> (Grip, Option<Attachment>) {
         let before = self.detach(key);
-        self.serial += 1;
-        let serial = self.serial;
         self.slots[key.0].attachment =
-            Some(Attachment { serial, session, number, push, waiting: false, overrun: false });
+            Some(Attachment { id, session, number, push, waiting: false, overrun: false });
         self.attached.push(key);
-        (Grip { key, serial }, before)
+        (Grip { key, attachment: id }, before)
     }
 
     pub(super) fn detach(&mut self, key: SubscriptionKey) -> Option<Attachment> {
