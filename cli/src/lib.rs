@@ -1,1 +1,0 @@
-//! tandem, the command-line client.
