@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     eof: bool,
     /// All was written, and the peer told so; what it still sends is dropped until it closes.
     lingering: bool,
+    /// The session was told that nothing more is published.
+    parting: bool,
     /// By when a connection that is closing is gone.
     gone_by: Option<Now>,
     linger_ms_max: u64,
@@ -70,6 +72,7 @@ impl Connection {
             peer_done: false,
             eof: false,
             lingering: false,
+            parting: false,
             gone_by: None,
             linger_ms_max,
             queued: false,
@@ -120,6 +123,9 @@ impl Connection {
         self.offer_kept(lent);
         if phase == Phase::Serving {
             self.read(lent)?;
+        }
+        if phase == Phase::Parting && !std::mem::replace(&mut self.parting, true) {
+            self.session.handle_last_call();
         }
         let more_to_deliver = self.deliver(lent)?;
         if self.output.is_empty() {

@@ -25,13 +25,20 @@ pub(crate) enum Mail {
 pub(crate) struct Mailbox {
     mail: Mutex<Vec<Mail>>,
     waker: Waker,
+    /// It was rung since the loop last lay down.
+    rung: AtomicBool,
     asleep: AtomicBool,
 }
 
 impl Mailbox {
     pub(crate) fn new(poll: &Poll) -> io::Result<Self> {
         let waker = Waker::new(poll.registry(), MAIL_TOKEN)?;
-        Ok(Self { mail: Mutex::default(), waker, asleep: AtomicBool::new(false) })
+        Ok(Self {
+            mail: Mutex::default(),
+            waker,
+            rung: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+        })
     }
 
     /// Posts all of `mail`, and wakes the loop.
@@ -40,8 +47,9 @@ impl Mailbox {
         self.ring();
     }
 
-    /// Wakes the loop if it sleeps.
+    /// Wakes the loop if it sleeps, and else has it look around once more before it does.
     pub(crate) fn ring(&self) {
+        self.rung.store(true, Ordering::SeqCst);
         if self.asleep.swap(false, Ordering::SeqCst)
             && let Err(error) = self.waker.wake()
         {
@@ -50,10 +58,10 @@ impl Mailbox {
         }
     }
 
-    /// Announces that the loop is about to sleep. Gives whether there is mail, and it must not.
+    /// Announces that the loop is about to sleep. Gives whether it was rung, and must not.
     pub(crate) fn lie_down(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
-        !self.mail.lock().expect(MAIL_LOCK).is_empty()
+        self.rung.swap(false, Ordering::SeqCst)
     }
 
     /// Announces that the loop is awake.

@@ -260,7 +260,10 @@ impl Connection {
 
     /// Ends the connection when all is delivered.
     pub(crate) fn part(self: &Arc<Self>, server: &Arc<Server>, wakes: &mut Wakes) {
-        self.with(server, wakes, |inner, _| inner.parting = true);
+        self.with(server, wakes, |inner, _| {
+            inner.session.handle_last_call();
+            inner.parting = true;
+        });
     }
 
     /// The connection is over: its session lets go of everything, and its writer ends.

@@ -190,6 +190,12 @@ impl Session {
         }
     }
 
+    /// Nothing more is published: what the logs hold by now is all that there is to deliver, and
+    /// is delivered even if a wake is still on its way.
+    pub fn handle_last_call(&mut self) {
+        self.pushes.handle_all_readable();
+    }
+
     /// The broker is stopping: what is written leaves, then the connection ends.
     pub fn handle_shutdown(&mut self, turn: &mut Turn<'_>) {
         if self.closing {

@@ -105,6 +105,11 @@ impl Pushes {
         }
     }
 
+    pub(super) fn handle_all_readable(&mut self) {
+        let numbers: Vec<u32> = self.numbers().collect();
+        numbers.into_iter().for_each(|number| self.handle_readable(number));
+    }
+
     pub(super) fn handle_close(&mut self, broker: &Broker, wakes: &mut Wakes) {
         for subscription in self.by_number.values() {
             subscription.topic.detach(subscription.grip, broker, wakes);
