@@ -11,6 +11,7 @@ for_both_backends! {
     a_deleted_topic_ends_its_deliveries,
     a_removed_subscription_ends_its_delivery,
     an_ended_number_is_unknown_and_free,
+    the_end_of_a_former_delivery_is_not_taken_for_the_next_ones,
     a_delivery_without_credit_is_told_of_its_end,
     a_deleted_topic_releases_what_was_held,
 }
@@ -56,7 +57,9 @@ fn a_connection_may_take_over_from_itself(backend: Backend) {
 }
 
 fn taking_over_and_back_loses_and_repeats_nothing(backend: Backend) {
-    let (broker, mut client, ..) = attached(backend);
+    let broker = BrokerProcess::start(backend);
+    let mut client = NativeClient::connect(&broker);
+    client.create("t").expect("created");
     let messages = 2000;
     let publisher = std::thread::spawn(move || {
         for number in 0..messages {
@@ -137,6 +140,40 @@ fn an_ended_number_is_unknown_and_free(backend: Backend) {
     assert_eq!(subscriber.answer_to(subscription), Reply::Subscribed { next_offset: 0 });
     client.publish("t", "m").expect("published");
     assert_eq!(subscriber.delivered(subscription).messages, [b"m"]);
+}
+
+fn the_end_of_a_former_delivery_is_not_taken_for_the_next_ones(backend: Backend) {
+    let (broker, mut client, mut first, _) = attached(backend);
+    client.create("next").expect("created");
+    let mut second = NativeClient::connect(&broker);
+    let delivery = protocol::Delivery::Push(PUSH);
+    let subscribe = |topic: &'static str, subscriber: &'static str| Request::Subscribe {
+        topic: topic.into(),
+        subscriber: subscriber.into(),
+        delivery,
+    };
+    let number = 9000;
+    for round in 0..100 {
+        first.send_as(number, &subscribe("t", "s"));
+        assert!(matches!(first.answer_to(number), Reply::Subscribed { .. }));
+        // One end of the delivery races the other, and then its number is used again.
+        let taking_over = second.send(&subscribe("t", "s"));
+        let detaching = first.send(&Request::Detach { subscription: number });
+        first.send_as(number, &subscribe("next", "s"));
+        assert!(matches!(second.answer_to(taking_over), Reply::Subscribed { .. }));
+        match first.answer_to(detaching) {
+            Reply::Done | Reply::Refused(Code::UnknownSubscription) => {}
+            other => panic!("expected OK or unknown_subscription, found {other:?}"),
+        }
+        assert_eq!(first.answer_to(number), Reply::Subscribed { next_offset: round });
+        // What ended before is told before.
+        first.pushed_before_pong();
+        client.publish("next", "m").expect("published");
+        assert_eq!(first.delivered(number).messages, [b"m"], "round {round}");
+        assert_eq!(first.ask(&Request::Detach { subscription: number }), Reply::Done);
+        let subscription = taking_over;
+        assert_eq!(second.ask(&Request::Detach { subscription }), Reply::Done);
+    }
 }
 
 fn a_delivery_without_credit_is_told_of_its_end(backend: Backend) {
