@@ -12,7 +12,7 @@ use crate::process::{self, BrokerProcess, ProcessError, ProcessSamples, Sampler,
 use crate::progress::Progress;
 use crate::record::{Measured, relate_to_ceiling};
 use crate::utc;
-use crate::warnings;
+use crate::warnings::{self, ProcessorWatch};
 use measure::{FORMAT_VERSION, HistogramSet, MachineFacts, MeasureError, RunRecord, SkippedBroker};
 use protocol::LagPolicy;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -63,12 +63,15 @@ pub fn run(
         subjects: plan.brokers.iter().map(Subject::of).collect(),
     };
     run.build_missing(&plan)?;
-    let mut warnings = warnings::before_run();
+    let mut warnings: Vec<String> = warnings::before_run().into_iter().collect();
+    let watch = ProcessorWatch::start();
     for _ in 0..plan.rounds {
         for broker in &plan.brokers {
             run.round(broker)?;
         }
     }
+    let brokers_cpu_ns = run.subjects.iter().map(Subject::cpu_ns).sum();
+    warnings.extend(watch.finish(brokers_cpu_ns));
     let mut parts = Parts::default();
     for (subject, broker) in run.subjects.into_iter().zip(&plan.brokers) {
         parts.add(subject, broker);
@@ -141,6 +144,12 @@ enum Standing {
 impl Subject {
     fn of(plan: &BrokerPlan<'_>) -> Self {
         Self { standing: Standing::Good, clock: None, measured: Measured::of(plan) }
+    }
+
+    /// Processor time of its processes.
+    fn cpu_ns(&self) -> u64 {
+        let last = self.measured.samples.resources.last();
+        last.map_or(0, |sample| sample.cpu_user_ns + sample.cpu_system_ns)
     }
 }
 

@@ -1,60 +1,77 @@
 //! What a reader must know to trust the figures.
 
-use measure::{BrokerKind, BrokerRun};
-use std::time::Duration;
+use crate::process;
+use measure::{BrokerKind, BrokerRun, StreamLoad};
+use std::collections::BTreeMap;
 
-/// The part of the processors that others may use before a run is called disturbed.
-const BUSY_FRACTION_MAX: f64 = 0.1;
+/// The part of the processors that others may use during a run before it is called disturbed.
+const OTHERS_FRACTION_MAX: f64 = 0.1;
 
-/// How long the processors are watched for it.
-const BUSY_WATCH_MS: u64 = 300;
-
-/// What is known before anything is measured. Watches the machine for a moment.
+/// What is known before anything is measured.
 #[must_use]
-pub fn before_run() -> Vec<String> {
-    let mut warnings = Vec::new();
-    if cfg!(debug_assertions) {
-        warnings.push(
-            "the load generator is a debug build and measures itself; run it with --release"
-                .to_owned(),
-        );
-    }
-    let earlier = CpuTicks::now();
-    std::thread::sleep(Duration::from_millis(BUSY_WATCH_MS));
-    warnings.extend(earlier.zip(CpuTicks::now()).and_then(|(from, to)| busy_machine(from, to)));
-    warnings
+pub fn before_run() -> Option<String> {
+    cfg!(debug_assertions).then(|| {
+        "the load generator is a debug build and measures itself; run it with --release".to_owned()
+    })
 }
 
-/// Processor time of the whole machine since it started.
+/// Watches who uses the processors while a run goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessorWatch {
+    machine: Option<MachineTicks>,
+    own_cpu_ns: u64,
+}
+
+impl ProcessorWatch {
+    /// Begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { machine: MachineTicks::now(), own_cpu_ns: process::own_cpu_ns() }
+    }
+
+    /// What others did meanwhile, if it was much. `brokers_cpu_ns` is what the brokers used.
+    #[must_use]
+    pub fn finish(self, brokers_cpu_ns: u64) -> Option<String> {
+        let (from, to) = self.machine.zip(MachineTicks::now())?;
+        let own_cpu_ns = process::own_cpu_ns().saturating_sub(self.own_cpu_ns);
+        let ours = process::ns_to_ticks(own_cpu_ns + brokers_cpu_ns);
+        disturbed(from, to, ours)
+    }
+}
+
+/// Processor time of the whole machine since it started, as `/proc/stat` counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct CpuTicks {
-    idle: u64,
+struct MachineTicks {
+    /// Of processes, and taken by other machines on the same host.
+    busy: u64,
     all: u64,
 }
 
-impl CpuTicks {
+impl MachineTicks {
     fn now() -> Option<Self> {
         Self::parse(&std::fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// The first line of `/proc/stat`: user, nice, system, idle, iowait, … (proc_stat(5)).
+    /// The first line: user, nice, system, idle, iowait, irq, softirq, steal, … (proc_stat(5)).
     fn parse(stat: &str) -> Option<Self> {
-        const IDLE: usize = 3;
-        const IOWAIT: usize = 4;
         let line = stat.lines().next()?.strip_prefix("cpu ")?;
         let ticks: Vec<u64> = line.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        Some(Self { idle: ticks.get(IDLE)? + ticks.get(IOWAIT)?, all: ticks.iter().sum() })
+        let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else {
+            return None;
+        };
+        let busy = user + nice + system + steal;
+        Some(Self { busy, all: busy + idle + iowait + irq + softirq })
     }
 }
 
-fn busy_machine(from: CpuTicks, to: CpuTicks) -> Option<String> {
-    let all = to.all.saturating_sub(from.all);
-    let busy = all.saturating_sub(to.idle.saturating_sub(from.idle));
-    let fraction = busy as f64 / all.max(1) as f64;
-    (fraction > BUSY_FRACTION_MAX).then(|| {
+fn disturbed(from: MachineTicks, to: MachineTicks, ours: u64) -> Option<String> {
+    let busy = to.busy.saturating_sub(from.busy);
+    let all = to.all.saturating_sub(from.all).max(1);
+    let fraction = busy.saturating_sub(ours) as f64 / all as f64;
+    (fraction > OTHERS_FRACTION_MAX).then(|| {
         format!(
-            "the machine was {:.0} % busy before anything was measured; compare figures of this \
-             run with each other only, or run it again at rest",
+            "others used {:.0} % of the machine during the run; compare figures of this run with \
+             each other only, or run it again at rest",
             fraction * 100.0
         )
     })
@@ -71,17 +88,19 @@ pub fn after_run(brokers: &[BrokerRun]) -> Vec<String> {
 }
 
 fn at_ceiling(broker: &BrokerRun) -> Option<String> {
-    let streams: Vec<String> = broker
-        .streams
-        .iter()
-        .filter(|stream| stream.ratio_to_ceiling.is_some_and(|ratio| ratio >= 1.0))
-        .filter(|stream| stream.load == measure::StreamLoad::Saturating)
-        .map(|stream| format!("{} at {} B", stream.shape, stream.payload_bytes))
-        .collect();
+    let mut sizes: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for stream in &broker.streams {
+        let at_ceiling = stream.ratio_to_ceiling.is_some_and(|ratio| ratio >= 1.0);
+        if at_ceiling && stream.load == StreamLoad::Saturating {
+            sizes.entry(stream.shape).or_default().push(stream.payload_bytes.to_string());
+        }
+    }
+    let streams: Vec<_> =
+        sizes.iter().map(|(shape, sizes)| format!("{shape} ({} B)", sizes.join(", "))).collect();
     (!streams.is_empty()).then(|| {
         format!(
-            "{}: as fast as the byte pipe or faster with {}: there the load generator or the \
-             kernel may be the limit, and the broker faster than it shows",
+            "{} reached the byte pipe in {}: there the load generator or the kernel may be the \
+             limit, and the broker faster than it shows",
             broker.name,
             streams.join(", ")
         )
@@ -93,18 +112,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_machine_is_named() {
-        let ticks = |idle, all| CpuTicks { idle, all };
-        assert!(busy_machine(ticks(0, 0), ticks(45, 60)).unwrap().contains("25 % busy"));
-        assert_eq!(busy_machine(ticks(100, 200), ticks(159, 260)), None);
-        assert_eq!(busy_machine(ticks(1, 1), ticks(1, 1)), None);
+    fn what_others_used_is_named() {
+        let ticks = |busy, all| MachineTicks { busy, all };
+        let warning = disturbed(ticks(0, 0), ticks(150, 200), 100).unwrap();
+        assert!(warning.contains("others used 25 %"), "{warning}");
+        assert_eq!(disturbed(ticks(100, 200), ticks(300, 400), 190), None);
+        assert_eq!(disturbed(ticks(1, 1), ticks(1, 1), 5), None);
     }
 
     #[test]
-    fn the_kernel_counts_idle_time_in_two_columns() {
-        let stat = "cpu  10 1 5 70 4 0 2 0 0 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n";
-        assert_eq!(CpuTicks::parse(stat), Some(CpuTicks { idle: 74, all: 92 }));
-        assert_eq!(CpuTicks::parse("cpu  1 2"), None);
-        assert!(CpuTicks::now().is_some());
+    fn processes_and_other_machines_count_as_busy_and_interrupts_do_not() {
+        let stat = "cpu  10 1 5 70 4 3 2 6 0 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n";
+        assert_eq!(MachineTicks::parse(stat), Some(MachineTicks { busy: 22, all: 101 }));
+        assert_eq!(MachineTicks::parse("cpu  1 2"), None);
+        assert!(MachineTicks::now().is_some());
     }
 }

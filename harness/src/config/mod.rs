@@ -10,7 +10,7 @@
 //!
 //! [[brokers]]
 //! name = "tandem-mio"
-//! driver = "tandem-native"      # tandem-native, tandem-json, byte-pipe, null, redis
+//! driver = "tandem-native"      # `harness list` shows all of them
 //! command = ["broker-mio", "--listen", "127.0.0.1:0"]
 //! # address = "127.0.0.1:8080"  # instead of a command: one that runs already
 //! # guarantee = "in memory"     # what an acknowledgement promises

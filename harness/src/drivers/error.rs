@@ -48,6 +48,12 @@ pub enum DriverError {
         /// The broker's own sentence.
         message: String,
     },
+    /// The client library failed in another way.
+    #[error("the client library: {message}")]
+    Library {
+        /// The library's own sentence.
+        message: String,
+    },
     /// The broker sent something that its protocol does not have in this place.
     #[error("expected {expected}, found {found}; the driver and the broker disagree")]
     Unexpected {
@@ -68,6 +74,7 @@ impl DriverError {
             Self::Closed { .. } => "connection_closed",
             Self::TimedOut { .. } => "timed_out",
             Self::Refused { code, .. } => code,
+            Self::Library { .. } => "client_library",
             Self::Unexpected { .. } => "unexpected_answer",
         }
     }

@@ -3,6 +3,7 @@
 use super::byte_pipe::BytePipe;
 use super::null::Null;
 use super::redis::Redis;
+use super::tandem_client::TandemClient;
 use super::tandem_json::TandemJson;
 use super::tandem_native::TandemNative;
 use super::{Driver, DriverError};
@@ -80,6 +81,8 @@ pub enum Endpoint {
 pub enum DriverKind {
     /// Tandem's brokers over the native wire.
     TandemNative,
+    /// Tandem's brokers over the native wire, through the client library.
+    TandemClient,
     /// Tandem's brokers over JSON lines.
     TandemJson,
     /// The byte pipe: the ceiling of any broker.
@@ -92,14 +95,21 @@ pub enum DriverKind {
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 5] =
-        [Self::TandemNative, Self::TandemJson, Self::BytePipe, Self::Null, Self::Redis];
+    pub const ALL: [Self; 6] = [
+        Self::TandemNative,
+        Self::TandemClient,
+        Self::TandemJson,
+        Self::BytePipe,
+        Self::Null,
+        Self::Redis,
+    ];
 
     /// The name in configurations.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::TandemNative => "tandem-native",
+            Self::TandemClient => "tandem-client",
             Self::TandemJson => "tandem-json",
             Self::BytePipe => "byte-pipe",
             Self::Null => "null",
@@ -112,6 +122,7 @@ impl DriverKind {
     pub fn summary(self) -> &'static str {
         match self {
             Self::TandemNative => "a Tandem broker over the native wire",
+            Self::TandemClient => "a Tandem broker through the client library",
             Self::TandemJson => "a Tandem broker over JSON lines (operations only)",
             Self::BytePipe => {
                 "a process that copies bytes and parses nothing: any broker's ceiling"
@@ -125,7 +136,9 @@ impl DriverKind {
     #[must_use]
     pub fn broker_kind(self) -> BrokerKind {
         match self {
-            Self::TandemNative | Self::TandemJson | Self::Redis => BrokerKind::Broker,
+            Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Redis => {
+                BrokerKind::Broker
+            }
             Self::BytePipe | Self::Null => BrokerKind::Ceiling,
         }
     }
@@ -140,7 +153,7 @@ impl DriverKind {
     #[must_use]
     pub fn default_guarantee(self) -> &'static str {
         match self {
-            Self::TandemNative | Self::TandemJson | Self::Redis => "in memory",
+            Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Redis => "in memory",
             Self::BytePipe | Self::Null => "none",
         }
     }
@@ -149,7 +162,9 @@ impl DriverKind {
     #[must_use]
     pub fn operation(self, operation: Operation) -> Support {
         match self {
-            Self::TandemNative | Self::TandemJson | Self::Null => Support::Measured,
+            Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Null => {
+                Support::Measured
+            }
             _ if operation == Operation::Publish => Support::Measured,
             Self::BytePipe => Support::Meaningless("a byte pipe has no topics; it only echoes"),
             Self::Redis => Support::Meaningless(
@@ -165,7 +180,9 @@ impl DriverKind {
             Self::TandemJson => {
                 Support::Meaningless("JSON lines have no push delivery; use tandem-native")
             }
-            Self::TandemNative | Self::BytePipe | Self::Null | Self::Redis => Support::Measured,
+            Self::TandemNative | Self::TandemClient | Self::BytePipe | Self::Null | Self::Redis => {
+                Support::Measured
+            }
         }
     }
 
@@ -183,6 +200,7 @@ impl DriverKind {
         };
         Ok(match self {
             Self::TandemNative => Box::new(TandemNative::new(address)),
+            Self::TandemClient => Box::new(TandemClient::new(address)),
             Self::TandemJson => Box::new(TandemJson::new(address)),
             Self::BytePipe => Box::new(BytePipe::new(address)),
             Self::Redis => Box::new(Redis::new(address)),

@@ -16,6 +16,7 @@ mod kind;
 mod native_wire;
 mod null;
 mod redis;
+mod tandem_client;
 mod tandem_json;
 mod tandem_native;
 

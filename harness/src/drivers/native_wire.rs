@@ -1,8 +1,11 @@
 //! The native wire as a load generator speaks it; shared by the brokers that speak it and the
 //! byte pipe, so that their figures differ by the broker alone.
 //!
-//! It is driven here directly and not through the client library: a batch is encoded once and only
-//! its stamps change from one write to the next, and deliveries are walked where they were read.
+//! It is driven here directly and not through the client library, for two reasons. The byte pipe
+//! and the brokers must be driven by the same instructions, or their ratio would show the library
+//! too. And a batch is encoded once, its stamps alone change from one write to the next, and
+//! deliveries are walked where they were read. The driver `tandem-client` goes through the
+//! library, for whoever wants to see what that costs.
 
 use super::connection::{Connection, Filled, Patience};
 use super::{DriverError, StreamSpec};

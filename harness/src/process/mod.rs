@@ -7,6 +7,7 @@ mod sampler;
 
 pub use binary::{Program, build_missing, locate};
 pub use child::{BrokerProcess, Started};
+pub use proc_files::{ns_to_ticks, own_cpu_ns};
 pub use sampler::{ProcessSamples, Sampler};
 
 /// Why a broker could not be started, or did not go on.

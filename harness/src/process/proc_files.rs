@@ -26,6 +26,18 @@ impl Usage {
     }
 }
 
+/// Processor time of this process; 0 where it cannot be read.
+#[must_use]
+pub fn own_cpu_ns() -> u64 {
+    Usage::read(std::process::id()).map_or(0, |usage| usage.cpu_user_ns + usage.cpu_system_ns)
+}
+
+/// Processor time in the kernel's own unit, as `/proc/stat` has it.
+#[must_use]
+pub fn ns_to_ticks(cpu_ns: u64) -> u64 {
+    cpu_ns / ticks_ns(1, rustix::param::clock_ticks_per_second()).max(1)
+}
+
 fn read_file(process_id: u32, name: &str) -> Result<String, ProcessError> {
     let what = format!("/proc/{process_id}/{name}");
     std::fs::read_to_string(&what).map_err(|error| ProcessError::Unreadable {
