@@ -109,7 +109,8 @@ fn a_followed_topic_is_printed_and_acknowledged() {
         it.reply(subscription, &Response::Lost { count: 3, next_offset: 3 });
         it.deliver(subscription, 3, &["three", "four", "five"]);
         it.expect(&format!("Ack {{ subscription: {subscription}, offset: 4 }}"));
-        it.expect("Detach");
+        let detach = it.expect("Detach");
+        it.reply(detach, &Response::Done);
     });
     let arguments =
         ["--json", "sub", "News", "--id", "sid", "--count", "2", "--lag-policy", "hold"];

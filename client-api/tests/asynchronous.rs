@@ -191,8 +191,8 @@ async fn a_push_subscription_is_a_stream_that_gives_credit_back_and_goes_on_afte
         let subscription = it.expect("credit_bytes: 40, ack_mode: Explicit");
         it.reply(subscription, &Response::Subscribed { next_offset: 0 });
         it.deliver(subscription, 0, &["one", "two", "three"]);
-        it.expect(&format!("Credit {{ subscription: {subscription}, bytes: 23 }}"));
         it.expect(&format!("Ack {{ subscription: {subscription}, offset: 2 }}"));
+        it.expect(&format!("Credit {{ subscription: {subscription}, bytes: 23 }}"));
         drop(it);
         let mut it = listener.accept();
         let subscription = it.expect("credit_bytes: 40, ack_mode: Explicit");

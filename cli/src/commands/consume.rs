@@ -94,7 +94,8 @@ pub(crate) fn follow(
             }
         }
     }
-    Ok(subscription.client().flush()?)
+    // Another run that follows at once must find all that was not printed.
+    Ok(subscription.detach()?)
 }
 
 /// What was printed of a batch.

@@ -160,9 +160,7 @@ impl State {
         };
         match &arrival {
             Ok(Pushed::Delivered(messages)) => {
-                let output_bytes = self.session.output_bytes();
-                self.session.handle_consumed(subscription, messages.records_bytes());
-                if self.session.output_bytes() > output_bytes {
+                if self.session.handle_consumed(subscription, messages.records_bytes()) {
                     self.wake_driver();
                 }
             }

@@ -113,8 +113,8 @@ impl Client {
     /// # Errors
     /// None of its own.
     pub fn detach(&mut self, subscription: SubscriptionId) -> Result<(), Error> {
-        let ticket = self.session.handle_detach(subscription, Instant::now());
         self.stash.forget(subscription);
+        let ticket = self.session.handle_detach(subscription, Instant::now());
         ticket.map_or(Ok(()), |ticket| self.wait_for(ticket).map(drop))
     }
 

@@ -71,6 +71,15 @@ impl<'c> Subscription<'c> {
         self.client.ack(self.id, offset);
     }
 
+    /// Sends what was acknowledged, detaches, and waits until the broker has done it: another
+    /// connection that attaches or pulls then finds all that was not acknowledged.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub fn detach(self) -> Result<(), Error> {
+        self.client.detach(self.id)
+    }
+
     /// The client, for other requests between messages.
     pub fn client(&mut self) -> &mut Client {
         self.client

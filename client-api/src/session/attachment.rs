@@ -76,12 +76,21 @@ impl Attachment {
         self.next_offset = Some(lost.next_offset);
     }
 
-    /// Takes note that `bytes` were consumed; returns the credit to give back now.
+    /// Takes note that `bytes` were consumed. Says whether credit is to be given back.
     #[inline]
-    pub(super) fn handle_consumed(&mut self, bytes: usize) -> Option<u32> {
+    pub(super) fn handle_consumed(&mut self, bytes: usize) -> bool {
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         self.owed_bytes += bytes;
-        if self.owed_bytes < (self.terms.window_bytes / 2).max(1) as usize {
+        self.is_credit_due()
+    }
+
+    fn is_credit_due(&self) -> bool {
+        self.owed_bytes >= (self.terms.window_bytes / 2).max(1) as usize
+    }
+
+    /// The credit to give back now.
+    pub(super) fn poll_credit(&mut self) -> Option<u32> {
+        if !self.is_credit_due() {
             return None;
         }
         let credit_bytes = u32::try_from(self.owed_bytes).unwrap_or(u32::MAX);
@@ -109,9 +118,11 @@ mod tests {
     fn credit_comes_back_when_half_the_window_was_consumed() {
         let mut attachment = attachment(100);
         attachment.handle_delivered(1, 60);
-        assert_eq!(attachment.handle_consumed(49), None);
-        assert_eq!(attachment.handle_consumed(11), Some(60));
-        assert_eq!(attachment.handle_consumed(0), None);
+        assert!(!attachment.handle_consumed(49));
+        assert_eq!(attachment.poll_credit(), None);
+        assert!(attachment.handle_consumed(11));
+        assert_eq!(attachment.poll_credit(), Some(60));
+        assert_eq!(attachment.poll_credit(), None);
     }
 
     #[test]
@@ -123,7 +134,8 @@ mod tests {
         assert_eq!(credit_bytes(&attachment), 60);
         attachment.handle_delivered(2, 60);
         assert_eq!(credit_bytes(&attachment), 0);
-        assert_eq!(attachment.handle_consumed(100), Some(100));
+        assert!(attachment.handle_consumed(100));
+        assert_eq!(attachment.poll_credit(), Some(100));
     }
 
     #[test]

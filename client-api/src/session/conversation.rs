@@ -16,8 +16,8 @@ pub(super) struct Conversation {
     pub(super) output: Output,
     pub(super) in_flight: InFlight,
     pub(super) attachments: BTreeMap<u32, Attachment>,
-    /// Subscriptions with an acknowledgement that was not sent yet.
-    pub(super) unsent_acks: Vec<u32>,
+    /// Subscriptions with an acknowledgement or credit that was not put into the output yet.
+    pub(super) unsent_of: Vec<u32>,
     /// What happened without a frame from the broker.
     pub(super) events: VecDeque<Event>,
     last_correlation: u32,
@@ -158,6 +158,32 @@ impl Conversation {
                     Event::Answered { ticket: Ticket(correlation), result: Err(error) }
                 }
             });
+        }
+    }
+
+    /// A subscription has an acknowledgement or credit to send.
+    #[inline]
+    pub(super) fn note_unsent(&mut self, subscription: u32) {
+        if !self.unsent_of.contains(&subscription) {
+            self.unsent_of.push(subscription);
+        }
+    }
+
+    /// Puts the acknowledgements and credits that wait into the output. Acknowledgements go
+    /// first: credit may bring what they make room for.
+    pub(super) fn put_unsent(&mut self) {
+        while let Some(subscription) = self.unsent_of.pop() {
+            let Some(attachment) = self.attachments.get_mut(&subscription) else { continue };
+            let ack = attachment.unsent_ack.take();
+            let credit = attachment.poll_credit();
+            if let Some(offset) = ack {
+                let correlation = self.next_correlation();
+                self.output.put(&Request::Ack { subscription, offset }, correlation);
+            }
+            if let Some(bytes) = credit {
+                let correlation = self.next_correlation();
+                self.output.put(&Request::Credit { subscription, bytes }, correlation);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The read buffer: grows under load, shrinks at rest, and gives records away without a copy.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Space offered to a read at rest.
 const READ_BYTES_MIN: usize = 4 * 1024;
@@ -131,7 +131,7 @@ impl Input {
         if self.bytes.len() >= needed_bytes {
             self.bytes.copy_within(self.start..self.filled, 0);
         } else {
-            let _consumed = self.bytes.split_to(self.start);
+            self.bytes.advance(self.start);
             self.bytes.truncate(held_bytes);
             self.bytes.reserve(needed_bytes - held_bytes);
             self.bytes.resize(needed_bytes, 0);

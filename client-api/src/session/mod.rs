@@ -28,7 +28,7 @@ use conversation::Conversation;
 use input::Input;
 use output::SizeLimits;
 use protocol::native::{FrameDecoder, FrameStep, decode_response};
-use protocol::{Request, Response};
+use protocol::Response;
 use std::time::{Duration, Instant};
 
 /// One client's conversation with its broker.
@@ -132,16 +132,18 @@ impl Session {
             Phase::Disconnected | Phase::Refused => &[],
             Phase::Greeting => self.conversation.output.unwritten_greeting(),
             Phase::Open => {
-                self.put_acks();
+                self.conversation.put_unsent();
                 self.conversation.output.unwritten()
             }
         }
     }
 
-    /// Bytes of requests that wait to be written, now or when there is a connection.
+    /// Bytes that wait to be written, now or when there is a connection. An acknowledgement or
+    /// credit that is not encoded yet counts as one.
     #[must_use]
+    #[inline]
     pub fn output_bytes(&self) -> usize {
-        self.conversation.output.unwritten().len()
+        self.conversation.output.unwritten().len() + self.conversation.unsent_of.len()
     }
 
     /// Whether the broker accepted the greeting of this connection.
@@ -261,15 +263,5 @@ impl Session {
     /// copy unless they are small. They can be taken once.
     pub fn take_records(&mut self) -> Bytes {
         self.input.take_records()
-    }
-
-    fn put_acks(&mut self) {
-        while let Some(subscription) = self.conversation.unsent_acks.pop() {
-            let attachment = self.conversation.attachments.get_mut(&subscription);
-            if let Some(offset) = attachment.and_then(|it| it.unsent_ack.take()) {
-                let correlation = self.conversation.next_correlation();
-                self.conversation.output.put(&Request::Ack { subscription, offset }, correlation);
-            }
-        }
     }
 }

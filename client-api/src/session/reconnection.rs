@@ -37,7 +37,7 @@ impl Conversation {
             }
             stays
         });
-        self.unsent_acks.clear();
+        self.unsent_of.clear();
     }
 
     fn answer(&mut self, pending: &Pending, result: Result<Answer, Error>) {
@@ -122,7 +122,7 @@ impl Conversation {
             let subscription = SubscriptionId(correlation);
             self.events.push_back(Event::Ended { subscription, error: error() });
         }
-        self.unsent_acks.clear();
+        self.unsent_of.clear();
         self.output.clear();
     }
 }

@@ -155,36 +155,39 @@ impl Session {
         Ok((SubscriptionId(correlation), Ticket(correlation)))
     }
 
-    /// Stops a push delivery; what of it is under way is passed over. `None` where it has ended
-    /// already.
+    /// Stops a push delivery, after its last acknowledgement; what of it is under way is passed
+    /// over. `None` where it has ended already.
     pub fn handle_detach(&mut self, subscription: SubscriptionId, now: Instant) -> Option<Ticket> {
-        self.conversation.attachments.remove(&subscription.0)?;
+        let attachment = self.conversation.attachments.remove(&subscription.0)?;
+        if let Some(offset) = attachment.unsent_ack {
+            let correlation = self.conversation.next_correlation();
+            let ack = Request::Ack { subscription: subscription.0, offset };
+            self.conversation.output.put(&ack, correlation);
+        }
         let deadline = now + self.request_timeout;
         Some(self.conversation.put_detach(subscription.0, Claim::Caller, deadline))
     }
 
-    /// Takes note that `bytes` of a subscription's records were consumed, and gives credit back
-    /// when that is half its window.
+    /// Takes note that `bytes` of a subscription's records were consumed. When that is half its
+    /// window, credit is given back with what is written next; says whether it is to be.
     #[inline]
-    pub fn handle_consumed(&mut self, subscription: SubscriptionId, bytes: usize) {
+    pub fn handle_consumed(&mut self, subscription: SubscriptionId, bytes: usize) -> bool {
         let Some(attachment) = self.conversation.attachments.get_mut(&subscription.0) else {
-            return;
+            return false;
         };
-        if let Some(credit_bytes) = attachment.handle_consumed(bytes) {
-            let correlation = self.conversation.next_correlation();
-            let request = Request::Credit { subscription: subscription.0, bytes: credit_bytes };
-            self.conversation.output.put(&request, correlation);
+        let credit_due = attachment.handle_consumed(bytes);
+        if credit_due {
+            self.conversation.note_unsent(subscription.0);
         }
+        credit_due
     }
 
-    /// Acknowledges the message at `offset` and all before it. Of several acknowledgements that
-    /// wait to be written only the newest is sent.
+    /// Acknowledges the message at `offset` and all before it, with what is written next. Of
+    /// several acknowledgements only the newest is sent.
     pub fn handle_ack(&mut self, subscription: SubscriptionId, offset: u64) {
         if let Some(attachment) = self.conversation.attachments.get_mut(&subscription.0) {
-            let newest = attachment.unsent_ack.map_or(offset, |unsent| unsent.max(offset));
-            if attachment.unsent_ack.replace(newest).is_none() {
-                self.conversation.unsent_acks.push(subscription.0);
-            }
+            attachment.unsent_ack = attachment.unsent_ack.max(Some(offset));
+            self.conversation.note_unsent(subscription.0);
         }
     }
 
