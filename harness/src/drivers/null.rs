@@ -16,6 +16,10 @@ use std::time::Duration;
 /// Bytes between the publishers and one subscriber; about what a loopback socket holds.
 const PIPE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes that a saturating publisher gathers before it hands them over: as sockets do, so that a
+/// subscriber is not woken for each batch.
+const GATHERED_BYTES: usize = 64 * 1024;
+
 /// No broker.
 #[derive(Debug, Default)]
 pub(super) struct Null {
@@ -94,7 +98,8 @@ impl Driver for Null {
         let payload = blank_payload(spec.payload_bytes);
         let batch = batch_of(&payload, spec.batch);
         let subscribers = lock(&self.subscribers).clone();
-        Ok(Box::new(NullPublisher { subscribers, payload, batch, producer }))
+        let gathered = Vec::new();
+        Ok(Box::new(NullPublisher { subscribers, payload, batch, producer, gathered }))
     }
 
     fn stream_subscriber(
@@ -142,6 +147,7 @@ struct NullPublisher {
     payload: Vec<u8>,
     batch: StampedBatch,
     producer: u16,
+    gathered: Vec<u8>,
 }
 
 impl StreamPublisher for NullPublisher {
@@ -150,11 +156,18 @@ impl StreamPublisher for NullPublisher {
             self.batch = batch_of(&self.payload, stamp.count);
         }
         self.batch.renew(self.producer, stamp);
-        self.subscribers.iter().try_for_each(|pipe| pipe.write(self.batch.bytes()))
+        self.gathered.extend_from_slice(self.batch.bytes());
+        let is_paced = stamp.spacing_ns > 0;
+        if is_paced || self.gathered.len() >= GATHERED_BYTES {
+            return self.finish();
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), DriverError> {
-        Ok(())
+        let handed = self.subscribers.iter().try_for_each(|pipe| pipe.write(&self.gathered));
+        self.gathered.clear();
+        handed
     }
 }
 
