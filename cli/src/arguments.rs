@@ -14,7 +14,7 @@ Exit codes:
   2  the command line, or a file it names, cannot be used
   3  the broker cannot be reached, does not answer in time, or is no Tandem broker
 
-Messages go to standard output, everything about them to standard error.";
+Messages and answers go to standard output, remarks and errors to standard error.";
 
 /// Talks to a Tandem broker: makes topics, publishes, follows and pulls.
 #[derive(Debug, Parser)]

@@ -118,6 +118,17 @@ fn unacknowledged_messages_of_one_topic_share_a_frame() {
 }
 
 #[test]
+fn a_dropped_client_writes_what_it_had_buffered() {
+    let broker = Broker::start(|listener| {
+        let mut it = listener.accept();
+        assert_eq!(it.expect_publish().1, [b"last"]);
+        it.expect_end();
+    });
+    connect(&broker).publish_unacked("News", b"last").expect("buffered");
+    broker.join();
+}
+
+#[test]
 fn what_is_too_large_is_refused_before_it_is_sent() {
     let broker = Broker::start(|listener| listener.accept().expect_end());
     let mut client = connect(&broker);

@@ -220,3 +220,12 @@ impl Client {
         self.wait_for(ticket)
     }
 }
+
+impl Drop for Client {
+    /// Hands what is buffered to the operating system, if there is a connection. Call
+    /// [`flush`](Self::flush) before to learn whether that went well.
+    fn drop(&mut self) {
+        // There is no one to tell.
+        let _unwritten = self.write_output();
+    }
+}

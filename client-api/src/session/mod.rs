@@ -27,8 +27,8 @@ use bytes::Bytes;
 use conversation::Conversation;
 use input::Input;
 use output::SizeLimits;
-use protocol::native::{FrameDecoder, FrameStep, decode_response};
 use protocol::Response;
+use protocol::native::{FrameDecoder, FrameStep, decode_response};
 use std::time::{Duration, Instant};
 
 /// One client's conversation with its broker.
