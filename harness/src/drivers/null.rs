@@ -2,7 +2,9 @@
 //!
 //! Its figures are the load generator's own ceiling: loop, clock, stamps, ledger and histogram. A
 //! stream's bytes are still copied once for each subscriber, into memory that both threads share,
-//! where a socket would have the kernel copy them.
+//! where a socket would have the kernel copy them. With many subscribers the publisher's thread does
+//! all of that copying alone, so its fan-out can fall behind that of a process with threads of its
+//! own.
 
 use super::connection::{ANSWER_MS_MAX, STREAM_READ_MS_MAX};
 use super::{
