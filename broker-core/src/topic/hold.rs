@@ -124,6 +124,28 @@ impl State {
         }
     }
 
+    /// A reader that needed messages from `before` on needs them from `after` on.
+    pub(super) fn reader_moved(
+        &mut self,
+        key: SubscriptionKey,
+        before: u64,
+        after: u64,
+        wakes: &mut Wakes,
+    ) {
+        let caught_up = after >= self.log.middle_offset();
+        if let Some(attachment) = &mut self.subscriptions.at(key).attachment
+            && attachment.overrun
+            && caught_up
+        {
+            attachment.overrun = false;
+            self.floor = self.floor.min(after);
+        }
+        if self.hold.as_ref().is_some_and(|h| before < h.resume_offset && h.resume_offset <= after)
+        {
+            self.settle_hold(wakes);
+        }
+    }
+
     /// Lets the held publishers go on where none is waited for any more.
     pub(super) fn settle_hold(&mut self, wakes: &mut Wakes) {
         let Some(hold) = &self.hold else { return };
@@ -132,10 +154,23 @@ impl State {
         }
     }
 
-    /// Lets the held publishers ask again.
+    /// Lets the held publishers ask again, with all their time before them.
     pub(super) fn release(&mut self, wakes: &mut Wakes) {
-        let held = self.hold.take().map(|hold| hold.sessions).unwrap_or_default();
-        wakes.extend(held.into_iter().map(|session| Wake { session, cause: Cause::Room }));
+        self.wake_held(wakes);
+        self.hold = None;
+    }
+
+    /// Lets the held publishers ask again. The time that they were held counts on, since it was
+    /// not their readers who made room.
+    pub(super) fn wake_held(&mut self, wakes: &mut Wakes) {
+        let held = self.hold.iter_mut().flat_map(|hold| hold.sessions.drain(..));
+        wakes.extend(held.map(|session| Wake { session, cause: Cause::Room }));
+    }
+
+    /// There is room without asking; a hold that holds nobody is over.
+    pub(super) fn grant(&mut self) -> Leave {
+        self.hold.take_if(|hold| hold.sessions.is_empty());
+        Leave::Granted
     }
 }
 

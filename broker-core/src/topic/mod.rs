@@ -175,21 +175,14 @@ impl Topic {
         let needed_before = subscription.needed_offset();
         let fetched = state.log.fetch(&mut subscription.cursor, limit);
         let more = subscription.cursor.offset() < state.log.next_offset();
-        let middle_offset = state.log.middle_offset();
-        if let Some(attachment) = &mut subscription.attachment {
-            if attachment.push.ack_mode == AckMode::OnSend {
-                subscription.committed = subscription.cursor.offset();
-            }
-            if attachment.overrun && subscription.cursor.offset() >= middle_offset {
-                attachment.overrun = false;
-                state.floor = state.floor.min(subscription.needed_offset());
-            }
+        if subscription.attachment.as_ref().is_some_and(|a| a.push.ack_mode == AckMode::OnSend) {
+            subscription.committed = subscription.cursor.offset();
         }
         let needed_after = subscription.needed_offset();
         if !more {
             state.wait(grip.key);
         }
-        state.reader_moved(needed_before, needed_after, wakes);
+        state.reader_moved(grip.key, needed_before, needed_after, wakes);
         broker.tally().log_bytes_moved(overhead_before, state.log.bytes());
         Some(Pushed { fetched, more })
     }
@@ -212,7 +205,7 @@ impl Topic {
         let before = subscription.needed_offset();
         subscription.committed = subscription.committed.max(offset + 1);
         let after = subscription.needed_offset();
-        state.reader_moved(before, after, wakes);
+        state.reader_moved(grip.key, before, after, wakes);
         Ok(())
     }
 
@@ -264,7 +257,7 @@ impl Topic {
             let fetched = state.log.fetch(&mut subscription.cursor, limit);
             subscription.committed = subscription.cursor.offset();
             let after = subscription.needed_offset();
-            state.reader_moved(before, after, wakes);
+            state.reader_moved(key, before, after, wakes);
             Ok(Pulled { fetched, remaining: state.log.next_offset() - after })
         })
     }
@@ -337,8 +330,8 @@ impl State {
             let over_count =
                 (held + u64::from(incoming.count)).saturating_sub(self.bounds.messages_max);
             let offset = match (over_bytes, over_count) {
-                (false, 0) => return Ok(Leave::Granted),
-                _ if held == 0 => return Ok(Leave::Granted),
+                (false, 0) => return Ok(self.grant()),
+                _ if held == 0 => return Ok(self.grant()),
                 (true, _) => self.log.first_piece_end(),
                 (false, over) => self.log.first_offset() + over.min(held),
             };
@@ -380,15 +373,7 @@ impl State {
         let before = self.log.first_offset();
         self.log.trim_older(age_ms_max, now);
         if self.log.first_offset() > before {
-            self.release(wakes);
-        }
-    }
-
-    /// A reader that needed messages from `before` on needs them from `after` on.
-    fn reader_moved(&mut self, before: u64, after: u64, wakes: &mut Wakes) {
-        let Some(hold) = &self.hold else { return };
-        if before < hold.resume_offset && hold.resume_offset <= after {
-            self.settle_hold(wakes);
+            self.wake_held(wakes);
         }
     }
 }
