@@ -1,0 +1,160 @@
+//! Publications: taken, refused, or held until there is room.
+
+use super::topic::{Attachment, Subscriber, Topic, batch_bytes};
+use super::{Model, Moment, Pushing};
+use crate::ask::{Ask, Sent};
+use crate::payload::Payload;
+use crate::said::Reply;
+use broker_core::{Now, SessionKey};
+use protocol::{Code, LagPolicy, PublishAck};
+
+impl Model {
+    pub(super) fn publish(
+        &mut self,
+        name: &str,
+        payloads: &[Payload],
+        ack: PublishAck,
+        correlation: u32,
+        at: &mut Moment<'_>,
+    ) {
+        if let Err(code) = self.check_publish(name, payloads) {
+            at.expect(correlation, &Reply::Refused(code));
+            return;
+        }
+        let count = payloads.len() as u32;
+        let base_offset = self.topics[name].next_offset();
+        let answer = (ack == PublishAck::Wanted || at.is_refused(correlation))
+            .then(|| at.reply(correlation));
+        match answer {
+            None => {}
+            Some(Reply::Refused(Code::LimitReached)) => {
+                self.check_memory_full(name, batch_bytes(payloads));
+                self.end_laggards(name, at);
+                return;
+            }
+            Some(answer) => {
+                assert_eq!(answer, Reply::Published { base_offset, count }, "to {correlation}");
+            }
+        }
+        self.messages_in += u64::from(count);
+        self.topics.get_mut(name).expect("it was checked").append(payloads, at.now);
+        self.end_laggards(name, at);
+    }
+
+    fn check_publish(&mut self, name: &str, payloads: &[Payload]) -> Result<(), Code> {
+        let message_bytes_max = self.limits.message_bytes_max;
+        if payloads.iter().any(|payload| payload.len() > message_bytes_max) {
+            return Err(Code::MessageTooLarge);
+        }
+        match batch_bytes(payloads) > self.topic(name)?.bytes_max {
+            true => Err(Code::MessageTooLarge),
+            false => Ok(()),
+        }
+    }
+
+    /// A publication was refused for want of memory: what other topics hold leaves no room.
+    fn check_memory_full(&self, name: &str, batch_bytes: u64) {
+        let others = self.topics.iter().filter(|(other, _)| *other != name);
+        let others_bytes: u64 = others.map(|(_, topic)| topic.log_bytes_max()).sum();
+        let memory_bytes_max = self.limits.memory_bytes_max as u64;
+        assert!(
+            others_bytes + batch_bytes > memory_bytes_max,
+            "{batch_bytes} bytes were refused where others hold {others_bytes} of {memory_bytes_max}"
+        );
+    }
+
+    /// What a session took nothing of is a publication that waits.
+    pub(crate) fn handle_held(&mut self, sent: Option<&Sent>, at: &mut Moment<'_>) {
+        let Some(Sent { ask: Ask::Publish { topic, payloads, .. }, .. }) = sent else {
+            panic!("expected a publication to be held, found {sent:?}");
+        };
+        assert_eq!(self.check_publish(topic, payloads), Ok(()), "held, not refused");
+        let found = self.topics.get_mut(topic).expect("it was checked");
+        found.make_room(payloads);
+        found.held_since.get_or_insert(at.now);
+        assert!(
+            found.subscribers.values().any(|subscriber| found.may_wait_for(subscriber)),
+            "a publication is held, and there is nobody to wait for: {:#?}",
+            found.subscribers
+        );
+        self.end_laggards(topic, at);
+    }
+
+    /// Attachments end of those who lag behind, and wanted to be disconnected then.
+    fn end_laggards(&mut self, name: &str, at: &mut Moment<'_>) {
+        let hold_ms_max = self.limits.publisher_hold_ms_max;
+        let topic = self.topics.get_mut(name).expect("it was published to");
+        while let Some(ending) = at.endings.next().filter(|ending| ending.code == Code::Lagging) {
+            let next_offset = topic.next_offset();
+            let ended = topic.subscribers.iter_mut().find_map(|(id, subscriber)| {
+                let attachment = subscriber.attachment.as_ref()?;
+                let is_it =
+                    (attachment.session, attachment.number) == (ending.session, ending.number);
+                is_it.then_some((id.clone(), subscriber))
+            });
+            let Some((id, subscriber)) = ended else { return };
+            assert!(subscriber.needed_offset() < next_offset, "{id} has read all there is");
+            let attachment = subscriber.detach().expect("it was found by it");
+            assert_eq!(attachment.push.lag_policy, LagPolicy::Disconnect, "the policy of {id}");
+            at.endings.explain(ending, attachment.serial);
+            assert!(topic.was_held_for(hold_ms_max, at.now), "{id} had no time to read");
+            topic.forget_unless_named(&id, &attachment);
+        }
+    }
+
+    /// Whether a publication may wait for as long as it takes: there is someone whose policy that
+    /// is, and who has something to read.
+    pub(crate) fn may_be_held_for_ever(&self, sent: &Sent) -> bool {
+        let Ask::Publish { topic, .. } = &sent.ask else { return false };
+        let Some(topic) = self.topics.get(topic) else { return false };
+        topic.subscribers.values().any(|subscriber| {
+            let holds = |a: &Attachment| a.push.lag_policy == LagPolicy::Hold;
+            subscriber.attachment.as_ref().is_some_and(holds)
+                && subscriber.needed_offset() < topic.next_offset()
+        })
+    }
+
+    /// The offset that a publication would get now.
+    pub(crate) fn next_offset_for(&self, sent: &Sent) -> u64 {
+        let Ask::Publish { topic, .. } = &sent.ask else { return 0 };
+        self.topics.get(topic).map_or(0, Topic::next_offset)
+    }
+
+    /// How often the deadline of a publication may pass: once for each subscriber that is waited
+    /// for in vain.
+    pub(crate) fn hold_expiries_max(&self, sent: &Sent) -> u64 {
+        let Ask::Publish { topic, .. } = &sent.ask else { return u64::MAX };
+        self.topics.get(topic).map_or(u64::MAX, |topic| topic.attachments_made)
+    }
+
+    /// The numbers of a connection's subscriptions that have credit, and messages to read.
+    pub(crate) fn undelivered(&self, session: SessionKey) -> impl Iterator<Item = u32> {
+        let pushes = self.peers[&session].pushes.iter();
+        pushes.filter(|(_, pushing)| self.has_undelivered(pushing)).map(|(number, _)| *number)
+    }
+
+    fn has_undelivered(&self, pushing: &Pushing) -> bool {
+        let Some(topic) = self.topics.get(&pushing.topic) else { return false };
+        let Some(subscriber) = topic.subscribers.get(&pushing.subscriber) else { return false };
+        subscriber.attached_as(pushing.serial).is_some()
+            && subscriber.position.is_some_and(|at| at.cursor < topic.next_offset())
+            && pushing.credit_bytes > 0
+    }
+}
+
+impl Topic {
+    /// Whether publishers may be held for a subscriber: it is connected, has something to read,
+    /// and was not overtaken since it is.
+    fn may_wait_for(&self, subscriber: &Subscriber) -> bool {
+        let Some(attachment) = &subscriber.attachment else { return false };
+        let needed_offset = subscriber.needed_offset();
+        let was_given_up = self.is_gone(needed_offset.max(attachment.attached_from));
+        let goes_by_itself = self.age_ms_max.is_some() || self.was_overfilled;
+        needed_offset < self.next_offset() && (goes_by_itself || !was_given_up)
+    }
+
+    /// Whether publishers may have been held for so long.
+    pub(super) fn was_held_for(&self, ms: u64, now: Now) -> bool {
+        self.held_since.is_some_and(|since| now.ms_since(since) >= ms) || ms == 0
+    }
+}
