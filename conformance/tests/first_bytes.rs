@@ -9,6 +9,7 @@ for_both_backends! {
     the_first_byte_chooses_the_dialect,
     text_that_is_no_json_is_answered_in_text,
     a_connection_that_never_speaks_is_let_be,
+    a_silent_connection_over_the_limit_is_told_and_closed,
     mqtt_is_told_that_it_is_not_spoken,
     tls_is_told_that_it_is_not_spoken,
     a_first_byte_that_nothing_begins_with_is_told_in_text,
@@ -70,6 +71,16 @@ fn a_connection_that_never_speaks_is_let_be(backend: Backend) {
     assert_eq!(incomplete.closing_refusal(), Code::RequestTimeout);
     let mut late = JsonClient { connection: silent };
     assert_eq!(late.ping(), Ok(()));
+}
+
+fn a_silent_connection_over_the_limit_is_told_and_closed(backend: Backend) {
+    let limits = ["--connections-max", "1", "--linger-ms-max", "100"];
+    let broker = BrokerProcess::start_with(backend, &limits);
+    let mut first = JsonClient::connect(&broker);
+    assert_eq!(first.ping(), Ok(()));
+    let mut silent = JsonClient { connection: Connection::open(broker.address()) };
+    assert_eq!(silent.closing_refusal(), Code::LimitReached);
+    assert_eq!(first.ping(), Ok(()));
 }
 
 fn mqtt_is_told_that_it_is_not_spoken(backend: Backend) {

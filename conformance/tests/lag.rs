@@ -3,7 +3,7 @@
 
 use conformance::{Backend, BrokerProcess, JsonClient, NativeClient, PUSH, Received, Reply};
 use conformance::{Speaks, for_both_backends, wait_until};
-use protocol::{Code, LagPolicy, Messages, PublishAck, Push, Request};
+use protocol::{AckMode, Code, LagPolicy, Messages, PublishAck, Push, Request};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -15,6 +15,7 @@ for_both_backends! {
     disconnect_keeps_the_subscription,
     hold_has_publishers_wait_and_loses_nothing,
     hold_has_publishers_of_json_wait_too,
+    hold_waits_for_acknowledgements_where_they_are_explicit,
     a_short_burst_loses_nothing_under_any_policy,
     a_held_publisher_goes_on_when_the_subscriber_leaves,
     a_held_publisher_goes_on_when_the_subscriber_is_removed,
@@ -226,6 +227,41 @@ fn hold_has_publishers_of_json_wait_too(backend: Backend) {
     check_hold(&broker, subscriber, subscription, |number| {
         assert_eq!(publisher.publish("t", message(number)), Ok(number as u64));
     });
+}
+
+fn hold_waits_for_acknowledgements_where_they_are_explicit(backend: Backend) {
+    let (broker, mut publisher) = small_topic(backend, "1");
+    let push = Push { lag_policy: LagPolicy::Hold, ack_mode: AckMode::Explicit, ..PUSH };
+    let mut subscriber = NativeClient::connect(&broker);
+    let (mut subscription, _) = subscriber.attach("t", "s", push);
+    let answered = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..MANY {
+                assert_eq!(publisher.publish("t", message(number)), Ok(number as u64));
+                answered.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let mut received = 0;
+        for number in 0..MANY {
+            while received <= number {
+                let delivered = subscriber.delivered(subscription);
+                assert_eq!(delivered.base_offset, received as u64, "no gap");
+                received += delivered.messages.len();
+            }
+            let ahead = answered.load(Ordering::SeqCst).saturating_sub(number);
+            assert!(ahead <= HELD_MAX, "publishers are {ahead} messages ahead of {number}");
+            subscriber.ack(subscription, number as u64);
+            if number % 100 == 50 {
+                assert_eq!(subscriber.ping(), Ok(()), "the acknowledgement was read");
+                subscriber = NativeClient::connect(&broker);
+                let (again, next_offset) = subscriber.attach("t", "s", push);
+                assert_eq!(next_offset, number as u64 + 1, "the rest comes again");
+                (subscription, received) = (again, number + 1);
+            }
+        }
+    });
+    assert_eq!(answered.into_inner(), MANY, "every publication was answered");
 }
 
 fn a_short_burst_loses_nothing_under_any_policy(backend: Backend) {
