@@ -70,7 +70,7 @@ fn a_push_subscriber_is_told_that_the_broker_stops(backend: Backend) {
 fn what_was_acknowledged_just_before_the_stop_is_delivered(backend: Backend) {
     // The stop races what the publication set off, so one start shows little.
     for _ in 0..20 {
-        let mut broker = BrokerProcess::start(backend);
+        let broker = BrokerProcess::start(backend);
         let mut publisher = NativeClient::connect(&broker);
         publisher.create("t").expect("created");
         let mut subscriber = NativeClient::connect(&broker);
