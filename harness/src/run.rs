@@ -1,7 +1,7 @@
 //! A run: every broker of a configuration in turn, measured and recorded.
 
 use crate::clock::{Clock, duration_ns};
-use crate::config::{Config, LagPolicyChoice, OperationsExtent, StreamExtent};
+use crate::config::{BrokerConfig, Config, LagPolicyChoice, OperationsExtent, StreamExtent};
 use crate::drivers::{Driver, DriverError, DriverKind, Endpoint, StreamSpec};
 use crate::interrupt::Interrupt;
 use crate::load::{
@@ -241,6 +241,7 @@ impl Run<'_> {
         let address = process.as_ref().map(BrokerProcess::address).or(broker.address);
         let driver = broker.driver.open(address.map_or(Endpoint::InProcess, Endpoint::Address))?;
         driver.check()?;
+        make_idle_topics(driver.as_ref(), broker.idle_topics)?;
         let clock = *subject.clock.get_or_insert_with(Clock::start);
         let sampler = match &process {
             None => None,
@@ -263,7 +264,7 @@ impl Run<'_> {
             self.subjects[plan.index].measured.add_operation(index, outcome, times);
         }
         for (index, cell) in plan.streams.iter().enumerate() {
-            let (label, stream) = (cell.label(), stream_run(index, cell));
+            let (label, stream) = (cell.label(), stream_run(index, cell, plan.broker));
             let (outcome, times) = self.cell(plan, up, &label, |driver, surroundings| {
                 run_stream(driver, &stream, surroundings)
             })?;
@@ -301,6 +302,21 @@ impl Run<'_> {
     }
 }
 
+/// Makes topics that nobody uses. A broker that runs on may have them from a round before.
+fn make_idle_topics(driver: &dyn Driver, count: u32) -> Result<(), DriverError> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut client = driver.operation_client()?;
+    for index in 0..count {
+        match client.create(&format!("idle-{index}")) {
+            Ok(()) | Err(DriverError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// The mark of a phase; what follows the label's own commas tells phases of one cell apart.
 #[must_use]
 pub fn phase_label(label: &str, phase: Phase) -> String {
@@ -327,7 +343,7 @@ fn operation_load(index: usize, cell: &OperationCell) -> OperationLoad {
     }
 }
 
-fn stream_run(index: usize, cell: &StreamCell) -> StreamRun {
+fn stream_run(index: usize, cell: &StreamCell, broker: &BrokerConfig) -> StreamRun {
     StreamRun {
         spec: StreamSpec {
             topic: format!("stream-{index}"),
@@ -337,6 +353,7 @@ fn stream_run(index: usize, cell: &StreamCell) -> StreamRun {
                 LagPolicyChoice::Hold => LagPolicy::Hold,
                 LagPolicyChoice::Skip => LagPolicy::Skip,
             },
+            idle_subscriptions: broker.idle_subscriptions,
         },
         publishers: cell.shape.publishers,
         subscribers: cell.shape.subscribers,

@@ -5,7 +5,7 @@ use super::{
     BrokerConfig, Config, ConfigError, OperationsConfig, OperationsExtent, StreamConfig,
     StreamExtent,
 };
-use crate::drivers::{DriverKind, Operation};
+use crate::drivers::{DriverKind, Operation, Support};
 use crate::message::MESSAGE_BYTES_MIN;
 use measure::StreamLoad;
 use std::collections::BTreeSet;
@@ -17,6 +17,7 @@ const REPEAT_RANGE: RangeInclusive<u32> = 1..=100;
 const CONNECTIONS_RANGE: RangeInclusive<u32> = 1..=1_000;
 const DURATION_MS_RANGE: RangeInclusive<u64> = 1..=600_000;
 const WARMUP_MS_RANGE: RangeInclusive<u64> = 0..=60_000;
+const IDLE_RANGE: RangeInclusive<u32> = 0..=1_000_000;
 const COUNT_RANGE: RangeInclusive<u64> = 1..=10_000_000;
 const MESSAGES_RANGE: RangeInclusive<u64> = 1..=10_000_000_000;
 const BATCH_RANGE: RangeInclusive<u32> = 1..=65_536;
@@ -132,7 +133,15 @@ impl Check<'_> {
     }
 
     fn broker(&self, keys: BrokerKeys) -> Result<BrokerConfig, ConfigError> {
-        let BrokerKeys { name, driver, command, address, guarantee } = keys;
+        let BrokerKeys {
+            name,
+            driver,
+            command,
+            address,
+            guarantee,
+            idle_topics,
+            idle_subscriptions,
+        } = keys;
         self.name("name", &name)?;
         match (driver, &command, &address) {
             (DriverKind::Null, None, None) => {}
@@ -174,7 +183,30 @@ impl Check<'_> {
             command: command.map(Spanned::into_inner),
             address,
             guarantee: guarantee.unwrap_or_else(|| driver.default_guarantee().to_owned()),
+            idle_topics: self.idle(driver, Operation::Create, "idle_topics", idle_topics)?,
+            idle_subscriptions: self.idle(
+                driver,
+                Operation::Subscribe,
+                "idle_subscriptions",
+                idle_subscriptions,
+            )?,
         })
+    }
+
+    /// How much idle company a broker has, made by `operation`.
+    fn idle(
+        &self,
+        driver: DriverKind,
+        operation: Operation,
+        key: &'static str,
+        value: Option<Spanned<u32>>,
+    ) -> Result<u32, ConfigError> {
+        let Some(value) = value else { return Ok(0) };
+        if let (Support::Meaningless(_), 1..) = (driver.operation(operation), *value.as_ref()) {
+            let expected = format!("none: {} cannot {}", driver.name(), operation.name());
+            return Err(self.impossible(key, &value, expected, value.as_ref().to_string()));
+        }
+        self.within(key, Some(&value), &IDLE_RANGE, 0)
     }
 
     fn operations(&self, table: &Spanned<OperationsKeys>) -> Result<OperationsConfig, ConfigError> {

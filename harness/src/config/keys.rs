@@ -28,6 +28,8 @@ pub(super) struct BrokerKeys {
     pub(super) command: Option<Spanned<Vec<String>>>,
     pub(super) address: Option<Spanned<String>>,
     pub(super) guarantee: Option<String>,
+    pub(super) idle_topics: Option<Spanned<u32>>,
+    pub(super) idle_subscriptions: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,8 @@
 //! command = ["broker-mio", "--listen", "127.0.0.1:0"]
 //! # address = "127.0.0.1:8080"  # instead of a command: one that runs already
 //! # guarantee = "in memory"     # what an acknowledgement promises
+//! # idle_topics = 100_000       # topics that exist beside those that are used
+//! # idle_subscriptions = 10_000 # subscriptions to each stream's topic that never read
 //!
 //! [operations]
 //! list = ["create", "publish", "subscribe", "pull", "delete"]
@@ -79,6 +81,17 @@ pub struct BrokerConfig {
     pub address: Option<SocketAddr>,
     /// What an acknowledgement promises.
     pub guarantee: String,
+    /// Topics that exist beside those that are used.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub idle_topics: u32,
+    /// Subscriptions to each stream's topic that never read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub idle_subscriptions: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Which operations, by how many clients, for how long.

@@ -38,6 +38,8 @@ pub struct StreamSpec {
     pub batch: u32,
     /// What the broker is to do when a subscriber falls behind.
     pub lag_policy: LagPolicy,
+    /// Subscriptions to the topic that never read.
+    pub idle_subscriptions: u32,
 }
 
 /// Makes clients of one broker.

@@ -73,6 +73,7 @@ pub fn run_stream(
 ) -> Result<StreamOutcome, LoadError> {
     let spec = &stream.spec;
     driver.prepare_stream(spec).map_err(LoadError::client("preparing a stream"))?;
+    make_idle_subscriptions(driver, spec).map_err(LoadError::client("subscribing idly"))?;
     let subscribers = (0..stream.subscribers)
         .map(|index| driver.stream_subscriber(spec, index))
         .collect::<Result<Vec<_>, _>>()
@@ -389,4 +390,14 @@ impl Drain {
         now_ns - self.idle_since_ns > DRAIN_IDLE_MS_MAX * NS_PER_MS
             || now_ns - self.since_ns > DRAIN_MS_MAX * NS_PER_MS
     }
+}
+
+/// Makes subscriptions to a stream's topic that never read.
+fn make_idle_subscriptions(driver: &dyn Driver, spec: &StreamSpec) -> Result<(), DriverError> {
+    if spec.idle_subscriptions == 0 {
+        return Ok(());
+    }
+    let mut client = driver.operation_client()?;
+    (0..spec.idle_subscriptions)
+        .try_for_each(|index| client.subscribe(&spec.topic, &format!("idle-{index}")))
 }
