@@ -1,4 +1,8 @@
 //! One event loop: events in, turns of connections out.
+//!
+//! A loop's state has a lock, which its thread holds while it is awake. Where a loop wakes a few
+//! sessions of another that sleeps, it takes their turns itself: waking a thread on another core
+//! takes longer than that. Where the other is awake, or many are woken, it is left to the other.
 
 use crate::connection::{After, Connection, Lent, Phase};
 use crate::listening::{Accepted, Listening};
@@ -7,12 +11,12 @@ use crate::stopping::Stopping;
 use crate::timers::Timers;
 use broker_core::{Broker, Now, Session, SessionKey, Wake, Wakes};
 use broker_host::{Clock, Stop};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Bytes read at most in one turn of a connection.
@@ -29,10 +33,20 @@ const TICK_MS: u64 = 250;
 const SLOT_BITS: u32 = 32;
 const GENERATION_BITS: u32 = 22;
 
+/// Sessions of a sleeping loop that another takes turns for, rather than wake it.
+const HELPED_WAKES_MAX: usize = 4;
+
+/// All loops.
+#[derive(Debug)]
+pub(crate) struct Loops {
+    pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) states: Vec<Mutex<EventLoop>>,
+}
+
+#[derive(Debug)]
 pub(crate) struct EventLoop {
     index: usize,
-    poll: Poll,
-    mailboxes: Arc<[Mailbox]>,
+    registry: Registry,
     broker: Arc<Broker>,
     clock: Clock,
     stop: Stop,
@@ -48,6 +62,8 @@ pub(crate) struct EventLoop {
     next_tick: Now,
     phase: Phase,
     gone_by: Option<Now>,
+    /// When it wakes by itself.
+    sleeps_until: Option<Now>,
     scratch: Vec<u8>,
     wakes: Wakes,
     mail: Vec<Mail>,
@@ -55,26 +71,32 @@ pub(crate) struct EventLoop {
     outbox: Vec<Vec<Mail>>,
 }
 
+/// What all loops are given.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    /// How many loops there are.
+    pub(crate) loops: usize,
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) clock: Clock,
+    pub(crate) stop: Stop,
+    pub(crate) stopping: Arc<Stopping>,
+}
+
 impl EventLoop {
-    #[expect(clippy::too_many_arguments, reason = "a loop is made once, of all that it has")]
     pub(crate) fn new(
         index: usize,
-        poll: Poll,
-        mailboxes: Arc<[Mailbox]>,
-        broker: Arc<Broker>,
-        clock: Clock,
-        stop: Stop,
-        stopping: Arc<Stopping>,
+        poll: &Poll,
+        surroundings: Surroundings,
         mut listening: Option<Listening>,
     ) -> io::Result<Self> {
+        let registry = poll.registry().try_clone()?;
         if let Some(listening) = &mut listening {
-            listening.register(poll.registry())?;
+            listening.register(&registry)?;
         }
-        let outbox = mailboxes.iter().map(|_| Vec::new()).collect();
+        let Surroundings { loops, broker, clock, stop, stopping } = surroundings;
         Ok(Self {
             index,
-            poll,
-            mailboxes,
+            registry,
             broker,
             clock,
             stop,
@@ -88,26 +110,12 @@ impl EventLoop {
             next_tick: Now::default(),
             phase: Phase::Serving,
             gone_by: None,
+            sleeps_until: None,
             scratch: vec![0; READ_BYTES_MAX],
             wakes: Wakes::new(),
             mail: Vec::new(),
-            outbox,
+            outbox: (0..loops).map(|_| Vec::new()).collect(),
         })
-    }
-
-    /// Runs until it is stopped and its connections are gone.
-    pub(crate) fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        while !self.is_done() {
-            self.wait(&mut events)?;
-            self.handle_events(&events);
-            self.handle_mail();
-            self.handle_time();
-            self.handle_stop();
-            self.accept();
-            self.take_turns();
-        }
-        Ok(())
     }
 
     fn is_done(&self) -> bool {
@@ -115,27 +123,35 @@ impl EventLoop {
         self.phase == Phase::Parting && (self.connections.is_empty() || time_is_up)
     }
 
-    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let has_work = !self.queue.is_empty() || self.mailbox().lie_down();
-        let timeout = if has_work { Some(Duration::ZERO) } else { self.sleep() };
-        let result = self.poll.poll(events, timeout);
-        self.mailbox().get_up();
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            result => result,
+    /// How long it may sleep, announced to the others; `None`: until it is woken.
+    fn lie_down(&mut self, mailbox: &Mailbox) -> Option<Duration> {
+        if !self.queue.is_empty() || mailbox.lie_down() {
+            return Some(Duration::ZERO);
         }
-    }
-
-    /// How long it may sleep.
-    fn sleep(&self) -> Option<Duration> {
         let tick = (self.index == 0 || self.accepting).then_some(self.next_tick);
         let wakeups = self.timers.next().into_iter().chain(tick).chain(self.gone_by);
+        self.sleeps_until = wakeups.min();
         // Rounded up, so that the deadline has passed when it wakes.
-        wakeups.min().map(|at| self.clock.now().until(at) + Duration::from_millis(1))
+        self.sleeps_until.map(|at| self.clock.now().until(at) + Duration::from_millis(1))
     }
 
-    fn mailbox(&self) -> &Mailbox {
-        &self.mailboxes[self.index]
+    /// Does all that there is to do now.
+    fn handle(&mut self, events: &Events, loops: &Loops) {
+        self.handle_events(events);
+        self.handle_mail(loops);
+        self.handle_time(loops);
+        self.handle_stop(loops);
+        self.accept(loops);
+        self.take_turns(loops);
+    }
+
+    /// Does what came by mail, on behalf of the loop's own thread, which sleeps. Gives whether
+    /// that has to be woken for the rest.
+    fn help(&mut self, loops: &Loops) -> bool {
+        self.handle_mail(loops);
+        self.take_turns(loops);
+        let earlier = |at: Now| self.sleeps_until.is_none_or(|until| at < until);
+        !self.queue.is_empty() || self.timers.next().is_some_and(earlier)
     }
 
     fn handle_events(&mut self, events: &Events) {
@@ -153,9 +169,9 @@ impl EventLoop {
         }
     }
 
-    fn handle_mail(&mut self) {
+    fn handle_mail(&mut self, loops: &Loops) {
         let mut mail = std::mem::take(&mut self.mail);
-        self.mailboxes[self.index].take(&mut mail);
+        loops.mailboxes[self.index].take(&mut mail);
         for piece in mail.drain(..) {
             match piece {
                 Mail::Wake(wake) => self.handle_wake(wake),
@@ -163,9 +179,10 @@ impl EventLoop {
             }
         }
         self.mail = mail;
+        self.carry_wakes(loops);
     }
 
-    fn handle_time(&mut self) {
+    fn handle_time(&mut self, loops: &Loops) {
         let now = self.clock.now();
         while let Some(key) = self.timers.pop_due(now) {
             let Some(slot) = self.slot_of(SessionKey(key)) else { continue };
@@ -180,11 +197,11 @@ impl EventLoop {
                 self.broker.handle_tick(now, &mut self.wakes);
             }
         }
-        self.carry_wakes();
+        self.carry_wakes(loops);
     }
 
     /// Stops reading when a stop is requested, and lets connections go when all loops have.
-    fn handle_stop(&mut self) {
+    fn handle_stop(&mut self, loops: &Loops) {
         if self.phase == Phase::Serving && self.stop.is_requested() {
             self.phase = Phase::Draining;
             self.listening = None;
@@ -192,7 +209,7 @@ impl EventLoop {
             let ms_max = self.broker.limits().shutdown_ms_max;
             self.gone_by = Some(self.clock.now().plus_ms(ms_max));
             if self.stopping.loop_stopped() {
-                self.mailboxes.iter().for_each(Mailbox::ring);
+                loops.mailboxes.iter().for_each(Mailbox::ring);
             }
         }
         if self.phase == Phase::Draining && self.stopping.all_stopped() {
@@ -202,7 +219,7 @@ impl EventLoop {
         }
     }
 
-    fn accept(&mut self) {
+    fn accept(&mut self, loops: &Loops) {
         if !self.accepting {
             return;
         }
@@ -211,7 +228,8 @@ impl EventLoop {
         let more = listening.accept(|accepted| match accepted {
             Accepted::For(index, socket, peer) if index == self.index => self.admit(socket, peer),
             Accepted::For(index, socket, peer) => {
-                self.mailboxes[index].post([Mail::Connection(socket, peer)]);
+                loops.mailboxes[index].put([Mail::Connection(socket, peer)]);
+                loops.mailboxes[index].ring();
             }
             Accepted::Failed(error) => {
                 failed = true;
@@ -221,7 +239,7 @@ impl EventLoop {
         });
         self.accepting = more;
         if more && !failed {
-            self.mailbox().ring();
+            loops.mailboxes[self.index].ring();
             self.next_tick = self.clock.now();
         }
         self.listening = Some(listening);
@@ -234,8 +252,8 @@ impl EventLoop {
         let entry = self.connections.vacant_entry();
         let slot = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = prepared
-            .and_then(|()| self.poll.registry().register(&mut socket, Token(slot), interest));
+        let registered =
+            prepared.and_then(|()| self.registry.register(&mut socket, Token(slot), interest));
         if let Err(error) = registered {
             tracing::debug!(%peer, %error, "connection gone before it was served");
             return;
@@ -259,7 +277,7 @@ impl EventLoop {
     }
 
     /// Gives each connection that stood in the queue one turn, and those that they woke.
-    fn take_turns(&mut self) {
+    fn take_turns(&mut self, loops: &Loops) {
         let now = self.clock.now();
         for _ in 0..self.queue.len().max(1) {
             let Some(slot) = self.queue.pop_front() else { break };
@@ -273,7 +291,7 @@ impl EventLoop {
                 }
                 After::Wait => {}
                 After::Gone => {
-                    self.remove(slot);
+                    self.remove(slot, loops);
                     continue;
                 }
             }
@@ -282,20 +300,20 @@ impl EventLoop {
                 connection.timer = wanted;
                 wanted.into_iter().for_each(|at| self.timers.set(at, *key));
             }
-            self.carry_wakes();
+            self.carry_wakes(loops);
         }
     }
 
-    fn remove(&mut self, slot: usize) {
+    fn remove(&mut self, slot: usize, loops: &Loops) {
         let (key, mut connection) = self.connections.remove(slot);
         connection.handle_close(&mut self.wakes);
         // A socket that is closed leaves the event queue by itself.
         tracing::info!(connection = key, "disconnected");
-        self.carry_wakes();
+        self.carry_wakes(loops);
     }
 
     /// Carries wakes to their sessions, here or on other loops.
-    fn carry_wakes(&mut self) {
+    fn carry_wakes(&mut self, loops: &Loops) {
         if self.wakes.is_empty() {
             return;
         }
@@ -309,9 +327,9 @@ impl EventLoop {
         // What handling them caused in turn comes with the next.
         wakes.append(&mut self.wakes);
         self.wakes = wakes;
-        for (mailbox, mail) in self.mailboxes.iter().zip(&mut self.outbox) {
+        for (index, mail) in self.outbox.iter_mut().enumerate() {
             if !mail.is_empty() {
-                mailbox.post(mail.drain(..));
+                loops.deliver(index, mail);
             }
         }
     }
@@ -333,4 +351,44 @@ impl EventLoop {
 
 fn loop_of(key: SessionKey) -> usize {
     (key.0 >> (SLOT_BITS + GENERATION_BITS)) as usize
+}
+
+impl Loops {
+    /// Runs a loop until it is stopped and its connections are gone.
+    pub(crate) fn run(&self, index: usize, mut poll: Poll) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mailbox = &self.mailboxes[index];
+        loop {
+            let timeout = {
+                let mut state = self.state(index);
+                if state.is_done() {
+                    return Ok(());
+                }
+                state.lie_down(mailbox)
+            };
+            let result = poll.poll(&mut events, timeout);
+            mailbox.get_up();
+            match result {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => self.state(index).handle(&events, self),
+            }
+        }
+    }
+
+    fn state(&self, index: usize) -> MutexGuard<'_, EventLoop> {
+        self.states[index].lock().expect("no thread panics while it runs a loop")
+    }
+
+    /// Brings mail to a loop, and has it handled: by this thread, or by the loop's own.
+    fn deliver(&self, index: usize, mail: &mut Vec<Mail>) {
+        let few = mail.len() <= HELPED_WAKES_MAX;
+        let mailbox = &self.mailboxes[index];
+        mailbox.put(mail.drain(..));
+        let helped = (few && mailbox.is_asleep())
+            .then(|| self.states[index].try_lock().ok().map(|mut state| state.help(self)))
+            .flatten();
+        if helped.unwrap_or(true) {
+            mailbox.ring();
+        }
+    }
 }

@@ -16,12 +16,13 @@ mod timers;
 
 use broker_core::{Broker, Identity};
 use broker_host::Host;
-use event_loop::EventLoop;
+use event_loop::{EventLoop, Loops, Surroundings};
 use listening::Listening;
 use mail::Mailbox;
+use mio::Poll;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use stopping::Stopping;
 use thiserror::Error;
@@ -49,37 +50,27 @@ pub fn serve(host: Host) -> Result<(), ServeError> {
     let broker = Arc::new(Broker::new(identity, host.settings.limits.clone()));
     let loops = host.settings.loops.unwrap_or_else(loops_default).get();
 
-    let mut polls = Vec::with_capacity(loops);
-    let mut mailboxes = Vec::with_capacity(loops);
-    for _ in 0..loops {
-        let poll = mio::Poll::new().map_err(ServeError::Poll)?;
-        mailboxes.push(Mailbox::new(&poll).map_err(ServeError::Poll)?);
-        polls.push(poll);
-    }
-    let mailboxes: Arc<[Mailbox]> = mailboxes.into();
-    let stopping = Arc::new(Stopping::new(loops));
+    let surroundings = Surroundings {
+        loops,
+        broker,
+        clock: host.clock,
+        stop: host.stop.clone(),
+        stopping: Arc::new(Stopping::new(loops)),
+    };
+    let listening = Listening::new(host.listeners, loops).map_err(ServeError::Poll)?;
+    let (loops, polls) = prepare(&surroundings, listening).map_err(ServeError::Poll)?;
+    let loops = Arc::new(loops);
     {
-        let mailboxes = Arc::clone(&mailboxes);
-        host.stop.on_request(move || mailboxes.iter().for_each(Mailbox::ring));
+        let loops = Arc::clone(&loops);
+        host.stop.on_request(move || loops.mailboxes.iter().for_each(Mailbox::ring));
     }
 
-    let mut listening = Some(Listening::new(host.listeners, loops).map_err(ServeError::Poll)?);
-    let mut threads = Vec::with_capacity(loops);
+    let mut threads = Vec::with_capacity(polls.len());
     for (index, poll) in polls.into_iter().enumerate() {
-        let event_loop = EventLoop::new(
-            index,
-            poll,
-            Arc::clone(&mailboxes),
-            Arc::clone(&broker),
-            host.clock,
-            host.stop.clone(),
-            Arc::clone(&stopping),
-            listening.take(),
-        )
-        .map_err(ServeError::Poll)?;
+        let loops = Arc::clone(&loops);
         let thread = thread::Builder::new()
             .name(format!("loop-{index}"))
-            .spawn(move || event_loop.run())
+            .spawn(move || loops.run(index, poll))
             .map_err(ServeError::Thread)?;
         threads.push(thread);
     }
@@ -90,6 +81,21 @@ pub fn serve(host: Host) -> Result<(), ServeError> {
         }
     }
     Ok(())
+}
+
+/// Makes the loops, the first of which listens, and the event queues that their threads wait on.
+fn prepare(surroundings: &Surroundings, listening: Listening) -> io::Result<(Loops, Vec<Poll>)> {
+    let mut listening = Some(listening);
+    let mut polls = Vec::with_capacity(surroundings.loops);
+    let mut loops = Loops { mailboxes: Vec::new(), states: Vec::new() };
+    for index in 0..surroundings.loops {
+        let poll = Poll::new()?;
+        loops.mailboxes.push(Mailbox::new(&poll)?);
+        let state = EventLoop::new(index, &poll, surroundings.clone(), listening.take())?;
+        loops.states.push(Mutex::new(state));
+        polls.push(poll);
+    }
+    Ok((loops, polls))
 }
 
 fn loops_default() -> NonZeroUsize {

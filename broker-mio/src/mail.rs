@@ -41,10 +41,14 @@ impl Mailbox {
         })
     }
 
-    /// Posts all of `mail`, and wakes the loop.
-    pub(crate) fn post(&self, mail: impl IntoIterator<Item = Mail>) {
+    /// Puts all of `mail` in, without waking the loop.
+    pub(crate) fn put(&self, mail: impl IntoIterator<Item = Mail>) {
         self.mail.lock().expect(MAIL_LOCK).extend(mail);
-        self.ring();
+    }
+
+    /// Whether the loop sleeps, or is about to.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::SeqCst)
     }
 
     /// Wakes the loop if it sleeps, and else has it look around once more before it does.

@@ -41,6 +41,8 @@ impl Reader<'_> {
     /// Reads and handles until the peer has sent all, then until all is written.
     fn read_all(&mut self) -> io::Result<()> {
         let mut scratch = Scratch::new();
+        // A connection that is refused has a deadline before its first byte.
+        self.settle()?;
         loop {
             match self.read_once(&mut scratch.buffer) {
                 Ok(Received { bytes: 0, .. }) => break,
