@@ -42,11 +42,6 @@ impl Connection {
         self.stream.write_all(bytes)
     }
 
-    /// Gives up sending after `patience`, for a test whose broker is not to read.
-    pub fn set_send_patience(&mut self, patience: Duration) {
-        self.stream.set_write_timeout(Some(patience)).expect("a positive time");
-    }
-
     /// Says that nothing more will be sent; receiving goes on.
     pub fn finish_sending(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("an open socket");
