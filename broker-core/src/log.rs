@@ -20,6 +20,9 @@ const OPEN_BYTES_MIN: usize = 512;
 /// where it can, so several fit into what is read at once.
 const OPEN_BYTES_MAX: usize = 64 * 1024;
 
+/// Memory of pieces taken away that is kept for the next ones, in pieces.
+const SPARES_MAX: usize = 2;
+
 /// A log is made of at least so many pieces, so that taking one away takes only a part.
 const PIECES_MIN: usize = 8;
 
@@ -95,6 +98,9 @@ pub struct Log {
     open_count: u32,
     open_since: Now,
     open_last: Now,
+    /// Memory of pieces that were taken away, for the next open ones. A full log so goes round in
+    /// the same memory, whichever threads append to it.
+    spares: Vec<BytesMut>,
     /// Memory to take for the next open piece.
     open_bytes_next: usize,
     open_bytes_max: usize,
@@ -115,6 +121,7 @@ impl Log {
             open_count: 0,
             open_since: Now::default(),
             open_last: Now::default(),
+            spares: Vec::new(),
             open_bytes_next: OPEN_BYTES_MIN,
             open_bytes_max,
             bytes: 0,
@@ -208,7 +215,8 @@ impl Log {
         self.close();
         let taken = self.open_bytes_next.min(self.open_bytes_max);
         self.open_bytes_next = (taken * 2).min(self.open_bytes_max);
-        self.open = BytesMut::with_capacity(taken.max(bytes));
+        let spare = self.spares.pop().filter(|spare| spare.capacity() >= bytes);
+        self.open = spare.unwrap_or_else(|| BytesMut::with_capacity(taken.max(bytes)));
     }
 
     /// Closes the open piece; what memory it has left serves the next.
@@ -283,6 +291,21 @@ impl Log {
         if let Some(piece) = self.pieces.pop_front() {
             self.first_piece += 1;
             self.bytes -= piece.bytes.len() + PIECE_OVERHEAD_BYTES;
+            self.keep_spare(piece.bytes);
+        }
+    }
+
+    /// Keeps the memory of a piece that was taken away, if nobody reads it and it is of the size
+    /// that the next ones have.
+    fn keep_spare(&mut self, bytes: Bytes) {
+        if self.spares.len() >= SPARES_MAX || self.pieces.is_empty() {
+            return;
+        }
+        if let Ok(mut spare) = bytes.try_into_mut() {
+            spare.clear();
+            if spare.try_reclaim(self.open_bytes_max) {
+                self.spares.push(spare);
+            }
         }
     }
 

@@ -40,6 +40,11 @@ fn check_hold(link: &Link, model: &Model) {
     }
     let sent = link.sent.front().expect("what is held was sent");
     assert!(link.session.poll_timeout().is_some(), "{:?} is held without a deadline", link.key);
+    assert!(
+        model.has_cause_to_hold(sent) || link.wakes.iter().any(|(cause, _)| *cause == Cause::Room),
+        "{:?} is held, there is nobody to wait for, and nothing tells it so",
+        link.key
+    );
     let (expiries, _) = link.hold_expiries;
     let expiries_max = model.hold_expiries_max(sent);
     assert!(

@@ -57,7 +57,7 @@ impl Model {
                 self.credit(at.key, *subscription, *bytes).map(|()| None)
             }
             Request::Ack { subscription, offset } => {
-                self.ack(at.key, *subscription, *offset).map(|()| None)
+                self.ack(at.key, *subscription, *offset, at.now).map(|()| None)
             }
             Request::Subscribe { topic, subscriber, delivery } => {
                 self.subscribe(topic, subscriber, *delivery, correlation, at).map(|()| None)
@@ -210,6 +210,8 @@ impl Topic {
         let subscriber = self.subscribers.get_mut(id).expect("it has just read");
         let position = subscriber.position.as_mut().expect("it has just read");
         position.committed = position.cursor;
+        let position = *position;
+        subscriber.note_caught_up(next_offset, now);
         assert_eq!(*remaining, next_offset - position.cursor, "unread messages of {id}");
         (next_offset - base_offset, self.bytes_from(base_offset))
     }

@@ -32,9 +32,16 @@ impl Model {
         let cursor = subscriber.position.map_or(next_offset, |position| position.cursor);
         let attached_from = first.map_or(next_offset, |first| first.max(cursor));
         let safe_from = attached_from;
-        let session = at.key;
-        subscriber.attachment =
-            Some(Attachment { serial, session, number, push, attached_from, safe_from });
+        let (session, caught_up_at) = (at.key, at.now);
+        subscriber.attachment = Some(Attachment {
+            serial,
+            session,
+            number,
+            push,
+            attached_from,
+            safe_from,
+            caught_up_at,
+        });
         let pushing = Pushing {
             serial,
             topic: name.to_owned(),
@@ -66,10 +73,17 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn ack(&mut self, key: SessionKey, number: u32, offset: u64) -> Result<(), Code> {
+    pub(super) fn ack(
+        &mut self,
+        key: SessionKey,
+        number: u32,
+        offset: u64,
+        now: Now,
+    ) -> Result<(), Code> {
         let pushing = self.pushing(key, number)?.clone();
-        let topic = self.topics.get_mut(&pushing.topic);
-        let subscriber = topic.and_then(|topic| topic.subscribers.get_mut(&pushing.subscriber));
+        let Some(topic) = self.topics.get_mut(&pushing.topic) else { return Ok(()) };
+        let next_offset = topic.next_offset();
+        let subscriber = topic.subscribers.get_mut(&pushing.subscriber);
         // One that ended meanwhile is told so; its acknowledgements are too late.
         let Some(subscriber) = subscriber else { return Ok(()) };
         if subscriber.attached_as(pushing.serial).is_none() {
@@ -80,6 +94,7 @@ impl Model {
             return Err(Code::InvalidValue);
         }
         position.committed = position.committed.max(offset + 1);
+        subscriber.note_caught_up(next_offset, now);
         Ok(())
     }
 
@@ -127,7 +142,8 @@ impl Model {
     }
 
     /// The connection is gone.
-    pub(crate) fn handle_close(&mut self, key: SessionKey) {
+    pub(crate) fn handle_close(&mut self, key: SessionKey, now: Now) {
+        self.topics.values_mut().for_each(|topic| topic.forget_held(key, now));
         let peer = self.peers.remove(&key).expect("a connection");
         peer.pushes.values().for_each(|pushing| self.let_go(pushing));
     }
@@ -179,7 +195,7 @@ impl Model {
         if taken.lost > 0 {
             topic.check_loss(&attachment, base_offset, hold_ms_max, now);
         }
-        topic.note_fetch(&pushing.subscriber, base_offset);
+        topic.note_fetch(&pushing.subscriber, base_offset, now);
     }
 
     fn spend_credit(&mut self, key: SessionKey, number: u32, payloads: &[Payload]) {
@@ -216,16 +232,17 @@ impl Topic {
         if base_offset <= attachment.safe_from || self.age_ms_max.is_some() || self.was_overfilled {
             return;
         }
-        let Attachment { push, safe_from, .. } = attachment;
+        let Attachment { push, safe_from, caught_up_at, .. } = attachment;
         assert_eq!(push.lag_policy, LagPolicy::Skip, "lost {safe_from} to {base_offset}");
         assert!(
-            self.was_held_for(hold_ms_max, now),
+            self.was_held_for(hold_ms_max, *caught_up_at, now),
             "lost {safe_from} to {base_offset}, and no publisher was held for it"
         );
     }
 
     /// What was sent counts as read, unless it is to be acknowledged.
-    fn note_fetch(&mut self, id: &str, base_offset: u64) {
+    fn note_fetch(&mut self, id: &str, base_offset: u64, now: Now) {
+        let next_offset = self.next_offset();
         let subscriber = self.subscribers.get_mut(id).expect("it has just read");
         let position = subscriber.position.as_mut().expect("it has just read");
         let Some(attachment) = &mut subscriber.attachment else { return };
@@ -233,6 +250,7 @@ impl Topic {
         if attachment.push.ack_mode == AckMode::OnSend {
             position.committed = position.cursor;
         }
+        subscriber.note_caught_up(next_offset, now);
     }
 
     /// A subscription that was its connection's goes with it.

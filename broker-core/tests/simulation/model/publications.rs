@@ -17,6 +17,10 @@ impl Model {
         correlation: u32,
         at: &mut Moment<'_>,
     ) {
+        if let Some(topic) = self.topics.get_mut(name) {
+            topic.handle_age();
+            topic.forget_held(at.key, at.now);
+        }
         if let Err(code) = self.check_publish(name, payloads) {
             at.expect(correlation, &Reply::Refused(code));
             return;
@@ -71,7 +75,9 @@ impl Model {
         assert_eq!(self.check_publish(topic, payloads), Ok(()), "held, not refused");
         let found = self.topics.get_mut(topic).expect("it was checked");
         found.make_room(payloads);
-        found.held_since.get_or_insert(at.now);
+        found.held_first.get_or_insert(at.now);
+        found.held_last = Some(at.now);
+        found.held.insert(at.key);
         assert!(
             found.subscribers.values().any(|subscriber| found.may_wait_for(subscriber)),
             "a publication is held, and there is nobody to wait for: {:#?}",
@@ -97,9 +103,18 @@ impl Model {
             let attachment = subscriber.detach().expect("it was found by it");
             assert_eq!(attachment.push.lag_policy, LagPolicy::Disconnect, "the policy of {id}");
             at.endings.explain(ending, attachment.serial);
-            assert!(topic.was_held_for(hold_ms_max, at.now), "{id} had no time to read");
+            let caught_up_at = attachment.caught_up_at;
+            let had_time = topic.was_held_for(hold_ms_max, caught_up_at, at.now);
+            assert!(had_time, "{id} had no time to read");
             topic.forget_unless_named(&id, &attachment);
         }
+    }
+
+    /// Whether there is someone with something to read, for whom a publication may wait.
+    pub(crate) fn has_cause_to_hold(&self, sent: &Sent) -> bool {
+        let Ask::Publish { topic, .. } = &sent.ask else { return false };
+        let Some(topic) = self.topics.get(topic) else { return false };
+        topic.subscribers.values().any(|subscriber| topic.may_wait_for(subscriber))
     }
 
     /// Whether a publication may wait for as long as it takes: there is someone whose policy that
@@ -153,8 +168,17 @@ impl Topic {
         needed_offset < self.next_offset() && (goes_by_itself || !was_given_up)
     }
 
-    /// Whether publishers may have been held for so long.
-    pub(super) fn was_held_for(&self, ms: u64, now: Now) -> bool {
-        self.held_since.is_some_and(|since| now.ms_since(since) >= ms) || ms == 0
+    /// Whether publishers may have been held for so long, and some were after `caught_up_at`.
+    pub(super) fn was_held_for(&self, ms: u64, caught_up_at: Now, now: Now) -> bool {
+        let was_held = self.held_last.is_some_and(|last| last >= caught_up_at);
+        let long_enough = self.held_first.is_some_and(|first| now.ms_since(first) >= ms);
+        ms == 0 || (long_enough && (was_held || !self.held.is_empty()))
+    }
+
+    /// What was held of a session's is no longer.
+    pub(super) fn forget_held(&mut self, session: SessionKey, now: Now) {
+        if self.held.remove(&session) {
+            self.held_last = Some(now);
+        }
     }
 }

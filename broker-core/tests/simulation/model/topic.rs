@@ -5,7 +5,7 @@ use crate::payload::Payload;
 use broker_core::{Limits, Now, SessionKey};
 use protocol::batch::RECORD_HEADER_BYTES;
 use protocol::{AckMode, Push, Retention};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A piece of a log is as large as this or an eighth of the log, or a batch.
 const PIECE_BYTES_MIN: u64 = 512;
@@ -27,8 +27,11 @@ pub(super) struct Topic {
     largest_batch_count: u64,
     /// Whether a batch was taken that holds more than the topic may.
     pub(super) was_overfilled: bool,
-    /// Since when a publication was held first.
-    pub(super) held_since: Option<Now>,
+    /// When a publication was held first, and when one was last.
+    pub(super) held_first: Option<Now>,
+    pub(super) held_last: Option<Now>,
+    /// Whose publications are held.
+    pub(super) held: BTreeSet<SessionKey>,
     pub(super) attachments_made: u64,
     pub(super) subscribers: BTreeMap<String, Subscriber>,
 }
@@ -67,6 +70,8 @@ pub(super) struct Attachment {
     pub(super) attached_from: u64,
     /// Messages from here on were held when it attached or when it last read.
     pub(super) safe_from: u64,
+    /// When it had last read all there is, or attached.
+    pub(super) caught_up_at: Now,
 }
 
 /// What a read gave.
@@ -94,7 +99,9 @@ impl Topic {
             largest_batch_bytes: 0,
             largest_batch_count: 0,
             was_overfilled: false,
-            held_since: None,
+            held_first: None,
+            held_last: None,
+            held: BTreeSet::new(),
             attachments_made: 0,
             subscribers: BTreeMap::new(),
         }
@@ -263,6 +270,14 @@ impl Subscriber {
                 position.committed
             }
             _ => position.cursor,
+        }
+    }
+
+    /// It read or acknowledged, and perhaps all there is.
+    pub(super) fn note_caught_up(&mut self, next_offset: u64, now: Now) {
+        let is_caught_up = self.needed_offset() == next_offset;
+        if let Some(attachment) = self.attachment.as_mut().filter(|_| is_caught_up) {
+            attachment.caught_up_at = now;
         }
     }
 

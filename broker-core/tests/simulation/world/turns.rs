@@ -236,7 +236,7 @@ impl World {
         let mut wakes = Wakes::new();
         link.session.handle_close(&mut wakes);
         self.trace.note_wakes(&wakes);
-        self.model.handle_close(key);
+        self.model.handle_close(key, self.now());
         self.carry(&wakes, [].into());
     }
 
