@@ -64,7 +64,12 @@ impl Pushes {
     /// whether it did.
     pub(super) fn remove(&mut self, number: u32, attachment: AttachmentId) -> bool {
         let is_it = |found: &Subscription| found.grip.attachment == attachment;
-        self.by_number.get(&number).is_some_and(is_it) && self.by_number.remove(&number).is_some()
+        self.by_number.get(&number).is_some_and(is_it) && self.take(number).is_some()
+    }
+
+    fn take(&mut self, number: u32) -> Option<Subscription> {
+        self.ready.retain(|ready| *ready != number);
+        self.by_number.remove(&number)
     }
 
     pub(super) fn detach(
@@ -73,7 +78,7 @@ impl Pushes {
         broker: &Broker,
         wakes: &mut Wakes,
     ) -> Result<(), Refusal> {
-        let subscription = self.by_number.remove(&number).ok_or_else(|| unknown(number))?;
+        let subscription = self.take(number).ok_or_else(|| unknown(number))?;
         subscription.topic.detach(subscription.grip, broker, wakes);
         Ok(())
     }

@@ -318,9 +318,10 @@ impl State {
         if incoming.bytes > self.bounds.bytes_max {
             return Err(too_large(incoming.bytes, self.bounds.bytes_max));
         }
+        // Before anything goes, since all logs' sum does not know yet of what goes here.
+        let memory = self.log.bytes().saturating_add(broker.memory_free());
+        let bytes_max = self.bounds.bytes_max.min(memory);
         self.trim_older(now, wakes);
-        let memory_free = broker.memory_free();
-        let bytes_max = self.bounds.bytes_max.min(self.log.bytes().saturating_add(memory_free));
         if incoming.bytes > bytes_max {
             return Err(broker.memory_full());
         }

@@ -45,14 +45,14 @@ fn check_hold(link: &Link, model: &Model) {
         "{:?} is held, there is nobody to wait for, and nothing tells it so",
         link.key
     );
-    let (expiries, _) = link.hold_expiries;
-    let expiries_max = model.hold_expiries_max(sent);
-    assert!(
-        expiries <= expiries_max,
-        "{:?} was held {} times to the end, more than the {expiries_max} who may be waited for",
-        link.key,
-        expiries
-    );
+    if let Some(patience) = &link.patience {
+        let expiries_max = model.expiries_max(patience);
+        assert!(
+            patience.expiries <= expiries_max,
+            "{:?} is held, its time has passed in vain: {patience:?}, at most {expiries_max} times",
+            link.key
+        );
+    }
 }
 
 /// Nobody waits for anything.

@@ -3,6 +3,7 @@
 
 use crate::ask::{Ask, Sent};
 use crate::client::Client;
+use crate::model::Patience;
 use crate::said::{self, Said};
 use broker_core::{Broker, Cause, Input, Now, Output, Session, SessionKey, Turn, Wakes};
 use std::collections::VecDeque;
@@ -40,9 +41,8 @@ pub(crate) struct Link {
     pub(crate) owes_poll: bool,
     /// The client does not read.
     pub(crate) is_stalled: bool,
-    /// How often the deadline of the publication that is held has passed, and nobody else had the
-    /// room since: it was free up to this offset.
-    pub(crate) hold_expiries: (u64, u64),
+    /// How the publication that is held waits, once its deadline has passed.
+    pub(crate) patience: Option<Patience>,
 }
 
 /// What came of a call into a session.
@@ -74,7 +74,7 @@ impl Link {
             wakes: VecDeque::new(),
             owes_poll: false,
             is_stalled: false,
-            hold_expiries: (0, 0),
+            patience: None,
         }
     }
 

@@ -22,15 +22,14 @@ impl Model {
         self.attachments_made += 1;
         let serial = self.attachments_made;
         let topic = self.topics.get_mut(name).expect("it was checked");
-        topic.attachments_made += 1;
-        let first = topic.first;
+        let held_from = topic.held_from;
         let next_offset = topic.next_offset();
         let subscriber = topic.subscribers.get_mut(id).expect("it was made before");
         if let Some(before) = subscriber.detach() {
             at.endings.explain(before.ending(Code::TakenOver), before.serial);
         }
         let cursor = subscriber.position.map_or(next_offset, |position| position.cursor);
-        let attached_from = first.map_or(next_offset, |first| first.max(cursor));
+        let attached_from = held_from.max(cursor);
         let safe_from = attached_from;
         let (session, caught_up_at) = (at.key, at.now);
         subscriber.attachment = Some(Attachment {

@@ -12,6 +12,7 @@ mod publications;
 mod topic;
 
 pub(crate) use ending::Endings;
+pub(crate) use publications::Patience;
 
 use crate::said::{Reply, Said, Tongue};
 use broker_core::{Limits, Now, SessionKey};

@@ -8,6 +8,17 @@ use crate::said::Reply;
 use broker_core::{Now, SessionKey};
 use protocol::{Code, LagPolicy, PublishAck};
 
+/// How a publication waits while nobody else has the room that it waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// The offset that it would get.
+    pub(crate) next_offset: u64,
+    /// Attachments that were made before any that it may be waiting for.
+    attachments_before: u64,
+    /// How often its deadline has passed.
+    pub(crate) expiries: u64,
+}
+
 impl Model {
     pub(super) fn publish(
         &mut self,
@@ -129,17 +140,26 @@ impl Model {
         })
     }
 
-    /// The offset that a publication would get now.
-    pub(crate) fn next_offset_for(&self, sent: &Sent) -> u64 {
-        let Ask::Publish { topic, .. } = &sent.ask else { return 0 };
-        self.topics.get(topic).map_or(0, Topic::next_offset)
+    /// Whether there is the topic that a publication is for; it may have been deleted meanwhile.
+    pub(crate) fn has_topic(&self, sent: &Sent) -> bool {
+        matches!(&sent.ask, Ask::Publish { topic, .. } if self.topics.contains_key(topic))
     }
 
-    /// How often the deadline of a publication may pass: once for each subscriber that is waited
-    /// for in vain.
-    pub(crate) fn hold_expiries_max(&self, sent: &Sent) -> u64 {
-        let Ask::Publish { topic, .. } = &sent.ask else { return u64::MAX };
-        self.topics.get(topic).map_or(u64::MAX, |topic| topic.attachments_made)
+    /// Whom a publication that is held may be waiting for.
+    pub(crate) fn patience(&self, sent: &Sent) -> Patience {
+        let Ask::Publish { topic, .. } = &sent.ask else { panic!("only publications are held") };
+        let topic = &self.topics[topic];
+        let attached = topic.subscribers.values().filter(|s| s.attachment.is_some()).count();
+        Patience {
+            next_offset: topic.next_offset(),
+            attachments_before: self.attachments_made - attached as u64,
+            expiries: 0,
+        }
+    }
+
+    /// How often time may pass in vain: once for each that was attached, or did so since.
+    pub(crate) fn expiries_max(&self, patience: &Patience) -> u64 {
+        self.attachments_made - patience.attachments_before
     }
 
     /// The numbers of a connection's subscriptions that have credit, and messages to read.

@@ -21,8 +21,8 @@ pub(super) struct Topic {
     messages: Vec<Message>,
     /// All messages before this one are known to be gone.
     gone_before: u64,
-    /// The oldest message held, where that is known.
-    pub(super) first: Option<u64>,
+    /// All messages from this one on are known to be held.
+    pub(super) held_from: u64,
     largest_batch_bytes: u64,
     largest_batch_count: u64,
     /// Whether a batch was taken that holds more than the topic may.
@@ -32,7 +32,6 @@ pub(super) struct Topic {
     pub(super) held_last: Option<Now>,
     /// Whose publications are held.
     pub(super) held: BTreeSet<SessionKey>,
-    pub(super) attachments_made: u64,
     pub(super) subscribers: BTreeMap<String, Subscriber>,
 }
 
@@ -95,14 +94,13 @@ impl Topic {
             memory_is_tight,
             messages: Vec::new(),
             gone_before: 0,
-            first: Some(0),
+            held_from: 0,
             largest_batch_bytes: 0,
             largest_batch_count: 0,
             was_overfilled: false,
             held_first: None,
             held_last: None,
             held: BTreeSet::new(),
-            attachments_made: 0,
             subscribers: BTreeMap::new(),
         }
     }
@@ -128,9 +126,8 @@ impl Topic {
     }
 
     pub(super) fn log_bytes_min(&self) -> u64 {
-        let first = self.first.unwrap_or(self.next_offset());
-        let overhead = if first < self.next_offset() { PIECE_OVERHEAD_BYTES } else { 0 };
-        self.bytes_from(first) + overhead
+        let is_empty = self.held_from == self.next_offset();
+        self.bytes_from(self.held_from) + if is_empty { 0 } else { PIECE_OVERHEAD_BYTES }
     }
 
     /// Whether the message at `offset` is known to be gone.
@@ -140,14 +137,16 @@ impl Topic {
 
     /// A publication of so much is about to be appended, or waits; the oldest messages may go.
     pub(super) fn make_room(&mut self, payloads: &[Payload]) {
-        self.first = None;
+        self.held_from = self.next_offset();
         self.largest_batch_bytes = self.largest_batch_bytes.max(batch_bytes(payloads));
         self.largest_batch_count = self.largest_batch_count.max(payloads.len() as u64);
     }
 
     pub(super) fn append(&mut self, payloads: &[Payload], now: Now) {
         self.make_room(payloads);
-        self.was_overfilled |= payloads.len() as u64 > self.messages_max;
+        let count = payloads.len() as u64;
+        self.was_overfilled |= count > self.messages_max;
+        self.held_from += count.saturating_sub(self.messages_max);
         for payload in payloads {
             let record_bytes = (RECORD_HEADER_BYTES + payload.len()) as u64;
             let end_bytes = self.bytes_before(self.next_offset()) + record_bytes;
@@ -156,21 +155,30 @@ impl Topic {
     }
 
     pub(super) fn handle_age(&mut self) {
-        self.first = self.first.filter(|_| self.age_ms_max.is_none());
+        if self.age_ms_max.is_some() {
+            self.held_from = self.next_offset();
+        }
     }
 
     /// The oldest message held is found to be `offset`.
     pub(super) fn observe_first(&mut self, offset: u64, now: Now) {
         let next_offset = self.next_offset();
-        assert!(offset <= next_offset, "first offset {offset}, next {next_offset}");
-        assert!(self.gone_before <= offset, "{offset} came back after {}", self.gone_before);
-        assert!(self.first.is_none_or(|first| first == offset), "{offset} is not {:?}", self.first);
+        assert!(offset >= self.gone_before, "{offset} came back after {}", self.gone_before);
+        assert!(offset <= self.held_from, "{} to {offset} are gone for nothing", self.held_from);
         assert!(next_offset - offset <= self.messages_max, "{offset} to {next_offset} are held");
         if self.gone_before < offset {
             self.check_gone(offset - 1, now);
         }
         self.gone_before = offset;
-        self.first = Some(offset);
+        self.held_from = offset;
+    }
+
+    /// So many messages from `offset` on are found to be held.
+    fn observe_held(&mut self, offset: u64, count: usize) {
+        assert!(offset >= self.gone_before, "{offset} came back after {}", self.gone_before);
+        if count > 0 {
+            self.held_from = self.held_from.min(offset);
+        }
     }
 
     /// The message at `offset` is gone: it was too old, or there was no room for it.
@@ -223,12 +231,7 @@ impl Topic {
             base_offset.checked_sub(taken.lost).expect("no more were lost than there were");
         self.observe_cursor(id, cursor);
         match taken.lost {
-            0 => assert!(
-                base_offset >= self.first.unwrap_or(self.gone_before),
-                "{id} reads at {base_offset}, but {:?} is the oldest, and all before {} are gone",
-                self.first,
-                self.gone_before
-            ),
+            0 => self.observe_held(base_offset, taken.payloads.len()),
             _ => self.observe_first(base_offset, now),
         }
         let end = base_offset + taken.payloads.len() as u64;

@@ -69,7 +69,7 @@ impl World {
         while let Some(sent) = link.sent.front().filter(|sent| sent.start < link.taken_bytes) {
             self.model.handle_taken(sent, &mut at);
             let is_last = is_fatal(sent) || !self.model.is_admitted(key);
-            link.hold_expiries = (0, 0);
+            link.patience = None;
             link.sent.pop_front();
             if is_last {
                 assert!(link.session.is_closing(), "the connection was to end");
@@ -148,9 +148,14 @@ impl World {
     /// Delivers, if there may be something.
     pub(super) fn poll(&mut self, key: SessionKey) {
         let now = self.now();
+        let was_closing = self.link(key).session.is_closing();
         let called = self.link(key).poll(now);
         let over_bytes_max = self.message_room_bytes(0);
         let Called { said, wakes, .. } = self.note(key, called, Growth::OverLimit(over_bytes_max));
+        assert!(
+            said.is_empty() || !was_closing,
+            "a connection that ends is told no more: {said:?}"
+        );
         for one in &said {
             self.model.handle_pushed(key, one, now);
         }
@@ -159,7 +164,8 @@ impl World {
 
     /// Some of the output leaves, if the client reads.
     pub(super) fn write(&mut self, key: SessionKey) {
-        let bytes_max = if self.rng.bool() { self.rng.usize(1..60) } else { 1 << 16 };
+        let bytes_max = [60, 6000, 1 << 17][self.rng.usize(0..3)];
+        let bytes_max = self.rng.usize(1..bytes_max);
         if !self.link(key).is_stalled {
             self.write_at_most(key, bytes_max);
         }
@@ -211,13 +217,14 @@ impl World {
     fn count_expiry(&mut self, key: SessionKey) {
         let now = self.now();
         let link = self.links.get_mut(&key).expect("a connection that is there");
-        if link.is_held() && link.session.poll_timeout().is_some_and(|due| due <= now) {
-            let sent = link.sent.front().expect("what is held was sent");
-            let next_offset = self.model.next_offset_for(sent);
-            let (expiries, seen_offset) = link.hold_expiries;
-            let expiries = if seen_offset == next_offset { expiries } else { 0 };
-            let expired = u64::from(!self.model.may_be_held_for_ever(sent));
-            link.hold_expiries = (expiries + expired, next_offset);
+        let is_due = link.session.poll_timeout().is_some_and(|due| due <= now);
+        let sent = link.sent.front().filter(|sent| link.is_held() && self.model.has_topic(sent));
+        if let Some(sent) = sent.filter(|_| is_due) {
+            let now_waits = self.model.patience(sent);
+            let before = link.patience.filter(|p| p.next_offset == now_waits.next_offset);
+            let mut patience = before.unwrap_or(now_waits);
+            patience.expiries += u64::from(!self.model.may_be_held_for_ever(sent));
+            link.patience = Some(patience);
         }
     }
 
