@@ -11,6 +11,9 @@ use crate::quantity::Quantity;
 
 const PLOT_HEIGHT_PX: f64 = 130.0;
 
+/// The kernel counts processor time in ticks of 10 ms.
+const STRETCH_NS_MIN: u64 = 80_000_000;
+
 /// A chart is about this many pixels wide; more points would not show.
 const POINTS_MAX: usize = 400;
 
@@ -59,11 +62,7 @@ struct Usage {
 
 /// Joins samples to stretches, and takes each stretch's mean processor use and largest memory.
 fn usage(samples: &[ResourceSample]) -> Usage {
-    let stretch = samples.len().div_ceil(POINTS_MAX);
-    let mut ends: Vec<usize> = (0..samples.len()).step_by(stretch).collect();
-    if ends.last() != Some(&(samples.len() - 1)) {
-        ends.push(samples.len() - 1);
-    }
+    let ends = stretch_ends(samples);
     let mut usage = Usage {
         cores: vec![],
         kernel_cores: vec![],
@@ -91,6 +90,28 @@ fn usage(samples: &[ResourceSample]) -> Usage {
     }
     usage.resident_bytes.retain(|(_, bytes)| *bytes > 0.0);
     usage
+}
+
+/// Where stretches begin and end: each is long enough that the kernel's coarse count of processor
+/// time says something of it, and they are few enough to draw.
+fn stretch_ends(samples: &[ResourceSample]) -> Vec<usize> {
+    let samples_min = samples.len().div_ceil(POINTS_MAX);
+    let is_long = |from: usize, to: usize| {
+        to - from >= samples_min
+            && samples[to].t_ns.saturating_sub(samples[from].t_ns) >= STRETCH_NS_MIN
+    };
+    let mut ends = vec![0];
+    for index in 1..samples.len() {
+        if is_long(ends[ends.len() - 1], index) {
+            ends.push(index);
+        }
+    }
+    // What is left over belongs to the last stretch.
+    if ends.len() > 1 {
+        ends.pop();
+    }
+    ends.push(samples.len() - 1);
+    ends
 }
 
 fn seconds(t_ns: u64) -> f64 {
@@ -218,11 +239,25 @@ mod tests {
     }
 
     #[test]
+    fn samples_close_together_do_not_make_a_peak() {
+        let sample = |t_ms: u64, ticks: u64| ResourceSample {
+            t_ns: t_ms * 1_000_000,
+            cpu_user_ns: ticks * 10_000_000,
+            cpu_system_ns: 0,
+            resident_bytes: 1,
+            threads: 1,
+        };
+        // The second tick was counted within a millisecond of the mark before it.
+        let found = usage(&[sample(0, 0), sample(100, 5), sample(101, 6), sample(200, 10)]);
+        assert!(found.cores.iter().all(|point| point.1 < 0.6), "{:?}", found.cores);
+    }
+
+    #[test]
     fn a_long_run_is_thinned_without_losing_its_peak() {
         let samples: Vec<_> = (0..10_000_u64)
             .map(|index| ResourceSample {
-                t_ns: index * 1_000_000,
-                cpu_user_ns: index * 500_000,
+                t_ns: index * 100_000_000,
+                cpu_user_ns: index * 50_000_000,
                 cpu_system_ns: 0,
                 resident_bytes: if index == 777 { 99 } else { 1 },
                 threads: 1,
