@@ -203,7 +203,7 @@ impl Model {
         let output_bytes_max = self.limits.output_bytes_max as i64;
         let pushing = self.pushing(key, number).expect("a delivery has a subscription");
         let credit_bytes = pushing.credit_bytes;
-        assert!(credit_bytes > 0 || bytes == 0, "a delivery of {bytes} bytes without credit");
+        assert!(credit_bytes > 0, "a delivery of {bytes} bytes without credit");
         assert!(
             payloads.len() <= 1 || bytes <= credit_bytes.min(output_bytes_max),
             "{} messages of {bytes} bytes with credit for {credit_bytes}",
