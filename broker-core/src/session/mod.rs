@@ -219,7 +219,7 @@ impl Session {
     pub fn handle_close(&mut self, wakes: &mut Wakes) {
         self.wake_readers(wakes);
         self.pushes.handle_close(&self.broker, wakes);
-        if let (Some(_), Some(target)) = (self.held, &self.target) {
+        if let Some(target) = &self.target {
             target.topic.forget_publisher(self.key);
         }
         if self.refused.is_none() {

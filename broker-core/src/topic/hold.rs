@@ -163,14 +163,22 @@ impl State {
     /// Lets the held publishers ask again. The time that they were held counts on, since it was
     /// not their readers who made room.
     pub(super) fn wake_held(&mut self, wakes: &mut Wakes) {
-        let held = self.hold.iter_mut().flat_map(|hold| hold.sessions.drain(..));
-        wakes.extend(held.map(|session| Wake { session, cause: Cause::Room }));
+        let held = self.hold.iter().flat_map(|hold| &hold.sessions);
+        wakes.extend(held.map(|session| Wake { session: *session, cause: Cause::Room }));
     }
 
-    /// There is room without asking; a hold that holds nobody is over.
-    pub(super) fn grant(&mut self) -> Leave {
-        self.hold.take_if(|hold| hold.sessions.is_empty());
+    /// There is room for `publisher` without asking.
+    pub(super) fn grant(&mut self, publisher: SessionKey) -> Leave {
+        self.forget_publisher(publisher);
         Leave::Granted
+    }
+
+    /// A publisher waits no longer; a hold that holds nobody is over.
+    pub(super) fn forget_publisher(&mut self, publisher: SessionKey) {
+        if let Some(hold) = &mut self.hold {
+            hold.sessions.retain(|session| *session != publisher);
+            self.hold.take_if(|hold| hold.sessions.is_empty());
+        }
     }
 }
 

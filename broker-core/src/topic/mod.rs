@@ -120,11 +120,9 @@ impl Topic {
         self.lock().wake_waiting(wakes);
     }
 
-    /// A publisher that waited for room is gone.
+    /// A publisher that may have waited for room is gone.
     pub(crate) fn forget_publisher(&self, publisher: SessionKey) {
-        if let Some(hold) = &mut self.lock().hold {
-            hold.sessions.retain(|session| *session != publisher);
-        }
+        self.lock().forget_publisher(publisher);
     }
 
     /// Makes a subscription at the oldest message held, or keeps the one there is. Gives the
@@ -331,8 +329,8 @@ impl State {
             let over_count =
                 (held + u64::from(incoming.count)).saturating_sub(self.bounds.messages_max);
             let offset = match (over_bytes, over_count) {
-                (false, 0) => return Ok(self.grant()),
-                _ if held == 0 => return Ok(self.grant()),
+                (false, 0) => return Ok(self.grant(publisher)),
+                _ if held == 0 => return Ok(self.grant(publisher)),
                 (true, _) => self.log.first_piece_end(),
                 (false, over) => self.log.first_offset() + over.min(held),
             };
