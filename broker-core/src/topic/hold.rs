@@ -45,11 +45,11 @@ impl State {
     ) -> Leave {
         let hold_ms_max = broker.limits().publisher_hold_ms_max;
         if offset <= self.floor {
-            return Leave::Granted;
+            return self.grant(publisher);
         }
         self.floor = self.needed_floor();
         if offset <= self.floor {
-            return Leave::Granted;
+            return self.grant(publisher);
         }
         let resume_offset = self.log.middle_offset().max(offset);
         let hold =
