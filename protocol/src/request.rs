@@ -152,7 +152,8 @@ pub enum LagPolicy {
     Skip,
     /// Its connection ends, with the reason.
     Disconnect,
-    /// Publishers wait for as long as it takes.
+    /// Publishers wait for as long as it takes. Publish to the topic from another connection than
+    /// the one that so subscribes to it: a held connection reads no credit and no acknowledgements.
     Hold,
 }
 
