@@ -2,7 +2,7 @@
 //!
 //! W loops run on a thread each. A connection belongs to one loop for its life: that loop owns
 //! its socket and its session. Loops share nothing but the [`Broker`] and their mail: a wake for
-//! a session of another loop, or a new connection, goes into that loop's [mailbox](mail).
+//! a session of another loop, or a new connection, goes into that loop's mailbox.
 //!
 //! Readiness is edge-triggered. A connection that has something to do stands in its loop's run
 //! queue; one turn of it does a bounded amount of work, so that none starves the others.

@@ -3,7 +3,7 @@
 //! Each connection has a thread that reads. What a publication wakes is written by the
 //! publisher's own thread as long as that does not block, so that a lone message costs no change
 //! of threads; a subscriber whose socket is full gets a thread that writes, which blocks in its
-//! place. See [`connection`].
+//! place.
 
 mod connection;
 mod post;
