@@ -1,8 +1,9 @@
 //! The broker on mio event loops.
 //!
 //! W loops run on a thread each. A connection belongs to one loop for its life: that loop owns
-//! its socket and its session. Loops share nothing but the [`Broker`] and their mail: a wake for
-//! a session of another loop, or a new connection, goes into that loop's mailbox.
+//! its socket and its session. Loops share the [`Broker`] and their mail: a wake for a session of
+//! another loop, or a new connection, goes into that loop's mailbox. While a loop sleeps, whoever
+//! wakes a few of its sessions takes their turns in its place.
 //!
 //! Readiness is edge-triggered. A connection that has something to do stands in its loop's run
 //! queue; one turn of it does a bounded amount of work, so that none starves the others.
