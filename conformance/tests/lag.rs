@@ -254,10 +254,11 @@ fn hold_waits_for_acknowledgements_where_they_are_explicit(backend: Backend) {
             subscriber.ack(subscription, number as u64);
             if number % 100 == 50 {
                 assert_eq!(subscriber.ping(), Ok(()), "the acknowledgement was read");
-                subscriber = NativeClient::connect(&broker);
-                let (again, next_offset) = subscriber.attach("t", "s", push);
+                // The former connection stays until then: nobody is waited for while away.
+                let mut next = NativeClient::connect(&broker);
+                let (again, next_offset) = next.attach("t", "s", push);
                 assert_eq!(next_offset, number as u64 + 1, "the rest comes again");
-                (subscription, received) = (again, number + 1);
+                (subscriber, subscription, received) = (next, again, number + 1);
             }
         }
     });
