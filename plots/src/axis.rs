@@ -17,6 +17,9 @@ const DECADES_LABELLED_WITHIN: usize = 3;
 /// Neighbouring labels of counted values stay at least this fraction of the axis apart.
 const COUNT_LABEL_GAP_MIN: f64 = 0.125;
 
+/// From so many nines on, labels of neighbours would touch.
+const NINES_CROWDED: i32 = 6;
+
 /// The room left beyond the outermost points, as a fraction of the axis.
 const MARGIN: f64 = 0.04;
 
@@ -103,7 +106,10 @@ impl Axis {
     pub(crate) fn nines(max: f64) -> Self {
         let stretched_max = Scale::Nines.stretch(max.max(0.99)) * (1.0 + MARGIN);
         let nines = stretched_max.floor() as i32;
-        let ticks = std::iter::once(0.5).chain((1..=nines).map(|nine| 1.0 - 0.1_f64.powi(nine)));
+        // The labels of the last nines are too long to stand side by side.
+        let has_room = |nine: &i32| *nine < NINES_CROWDED - 1 || *nine == nines;
+        let ticks = (1..=nines).filter(has_room).map(|nine| 1.0 - 0.1_f64.powi(nine));
+        let ticks = std::iter::once(0.5).chain(ticks);
         Self {
             scale: Scale::Nines,
             limits: 0.0..stretched_max,
@@ -257,6 +263,8 @@ mod tests {
     fn nines_are_evenly_spaced() {
         let axis = Axis::nines(0.9999);
         assert_eq!(labels(&axis), ["50%", "90%", "99%", "99.9%", "99.99%"]);
+        let crowded = Axis::nines(0.999_999_5);
+        assert_eq!(labels(&crowded)[4..], ["99.99%", "99.9999%"]);
         let (ninety, two_nines) = (axis.position(0.9), axis.position(0.99));
         assert!((two_nines - 2.0 * ninety).abs() < 1e-9);
     }
