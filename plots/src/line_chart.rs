@@ -33,7 +33,7 @@ pub(crate) struct LineChart {
     pub(crate) across: Axis,
     pub(crate) across_name: &'static str,
     pub(crate) up: Axis,
-    pub(crate) up_name: &'static str,
+    pub(crate) up_name: String,
     pub(crate) bands: Vec<Band>,
     pub(crate) areas: Vec<Area>,
     pub(crate) lines: Vec<Line>,
@@ -74,7 +74,7 @@ impl LineChart {
 
     pub(crate) fn draw(&self, canvas: &Canvas<'_>, frame: Frame) {
         canvas.text(&self.title, frame.left, frame.top + 8.0, TITLE);
-        canvas.text(self.up_name, frame.left, frame.top + TITLE_PX + 7.0, AXIS_NAME);
+        canvas.text(&self.up_name, frame.left, frame.top + TITLE_PX + 7.0, AXIS_NAME);
         let plot = self.plot_frame(frame);
         if self.lines.iter().all(|line| line.points.is_empty()) {
             let (middle, top) = (plot.left + plot.width / 2.0, plot.top + plot.height / 2.0);

@@ -75,7 +75,7 @@ fn charts(subjects: &Subjects<'_>, operation: &OperationName) -> Vec<LineChart> 
             across: across.clone(),
             across_name: "clients",
             up: up.clone(),
-            up_name: "latency",
+            up_name: "latency".to_owned(),
             bands: vec![],
             areas: vec![],
             lines,

@@ -173,7 +173,7 @@ fn time_chart(broker: &BrokerRun, usage: &Usage, scales: &Scales) -> LineChart {
         across: scales.time.clone(),
         across_name: "time since its start",
         up: scales.cores.clone(),
-        up_name: "",
+        up_name: String::new(),
         bands: bands(&broker.marks, usage.end_s),
         areas: vec![],
         lines: vec![],

@@ -104,7 +104,7 @@ fn chart(
         across: Axis::nines(quantile_max),
         across_name: "percentile",
         up,
-        up_name: "latency",
+        up_name: "latency".to_owned(),
         bands: vec![],
         areas: vec![],
         without_lines: "no histogram, or too few samples",

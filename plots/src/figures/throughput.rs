@@ -10,6 +10,9 @@ use crate::quantity::Quantity;
 
 const PLOT_HEIGHT_PX: f64 = 175.0;
 
+/// A line that is everywhere this many times above all others would press them to the ground.
+const OFF_SCALE_RATIO: f64 = 3.0;
+
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let operations = subjects.operations();
     let legend = subjects.legend(|broker| !broker.operations.is_empty());
@@ -17,7 +20,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         name: "throughput",
         title: "Throughput of acknowledged operations".to_owned(),
         subtitle: "Successful requests per second; each client waits for every answer. \
-                   Higher is better."
+                   Higher is better. What is far above all others is told, not drawn."
             .to_owned(),
         description: format!(
             "Lines of requests per second against the number of clients, for {}, of {}.",
@@ -35,7 +38,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
 }
 
 fn chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineChart {
-    let lines: Vec<Line> = subjects
+    let mut lines: Vec<Line> = subjects
         .brokers()
         .map(|(broker, style)| {
             let mut points: Vec<_> = broker
@@ -49,20 +52,40 @@ fn chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineChart {
             Line { marked: points.clone(), points, series: style.clone() }
         })
         .collect();
-    let fastest = lines
-        .iter()
-        .flat_map(|line| &line.points)
-        .map(|(_, throughput_per_s)| *throughput_per_s)
-        .fold(0.0, f64::max);
+    let left_out = leave_out_highest(&mut lines);
+    let fastest = lines.iter().map(highest).fold(0.0, f64::max);
     LineChart {
         title: operation.to_string(),
         across: Axis::counts(&subjects.client_counts(operation)),
         across_name: "clients",
         up: Axis::from_zero(fastest, Quantity::Rate),
-        up_name: "requests per second",
+        up_name: match left_out {
+            Some(words) => format!("requests per second ({words})"),
+            None => "requests per second".to_owned(),
+        },
         bands: vec![],
         areas: vec![],
         lines,
         without_lines: "no finished requests",
     }
+}
+
+fn highest(line: &Line) -> f64 {
+    line.points.iter().map(|(_, per_s)| *per_s).fold(0.0, f64::max)
+}
+
+/// Leaves the highest line out where it is far above all others, as the load generator alone is
+/// above any broker, and says where it is.
+fn leave_out_highest(lines: &mut Vec<Line>) -> Option<String> {
+    let top =
+        (0..lines.len()).max_by(|a, b| highest(&lines[*a]).total_cmp(&highest(&lines[*b])))?;
+    let lowest = lines[top].points.iter().map(|(_, per_s)| *per_s).fold(f64::INFINITY, f64::min);
+    let others = lines.iter().enumerate().filter(|(index, _)| *index != top);
+    let next = others.map(|(_, line)| highest(line)).fold(0.0, f64::max);
+    if next <= 0.0 || lowest < next * OFF_SCALE_RATIO {
+        return None;
+    }
+    let line = lines.remove(top);
+    let [from, to] = [lowest, highest(&line)].map(|per_s| Quantity::Rate.figure(per_s));
+    Some(format!("{}: {from} to {to}", line.series.name))
 }
