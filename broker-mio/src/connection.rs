@@ -47,6 +47,9 @@ pub(crate) struct Connection {
     /// The peer has sent all it will; no more than what is there needs to be read.
     peer_done: bool,
     eof: bool,
+    /// The session stopped taking input, for a held publication or too much output, and has to be
+    /// offered what is kept when it wants input again.
+    stalled: bool,
     /// All was written, and the peer told so; what it still sends is dropped until it closes.
     lingering: bool,
     /// The session was told that nothing more is published.
@@ -71,6 +74,7 @@ impl Connection {
             writable: true,
             peer_done: false,
             eof: false,
+            stalled: false,
             lingering: false,
             parting: false,
             gone_by: None,
@@ -120,18 +124,19 @@ impl Connection {
     }
 
     fn serve(&mut self, lent: &mut Lent<'_>, phase: Phase) -> io::Result<After> {
-        self.offer_kept(lent);
         if phase == Phase::Serving {
+            self.offer_kept(lent);
             self.read(lent)?;
         }
         if phase == Phase::Parting && !std::mem::replace(&mut self.parting, true) {
             self.session.handle_last_call();
         }
         let more_to_deliver = self.deliver(lent)?;
-        if self.output.is_empty() {
-            let parting = phase == Phase::Parting && !more_to_deliver;
-            let done = self.eof && !self.wants_room();
-            if (parting || done) && !self.session.is_closing() {
+        if self.output.is_empty() && !self.session.is_closing() {
+            if self.eof && !self.owes_input() {
+                return Ok(After::Gone);
+            }
+            if phase == Phase::Parting && !more_to_deliver {
                 self.part(lent);
                 self.write()?;
             }
@@ -139,14 +144,15 @@ impl Connection {
         if self.session.is_closing() {
             return Ok(self.close(lent));
         }
-        let can_read =
-            phase == Phase::Serving && self.readable && self.session.wants_input(&self.output);
-        Ok(if can_read || (more_to_deliver && self.writable) { After::Again } else { After::Wait })
+        let takes_input = phase == Phase::Serving && self.session.wants_input(&self.output);
+        let has_input = takes_input && (self.readable || self.owes_input());
+        let has_output = more_to_deliver && self.writable;
+        Ok(if has_input || has_output { After::Again } else { After::Wait })
     }
 
-    /// Whether a publication of it is held, so that its end has to wait.
-    fn wants_room(&self) -> bool {
-        !self.input.is_empty() && !self.session.wants_input(&self.output)
+    /// Whether requests that were received have yet to be handled.
+    fn owes_input(&self) -> bool {
+        self.stalled && !self.input.is_empty()
     }
 
     /// Offers the session what it did not take before.
@@ -157,6 +163,7 @@ impl Connection {
         }
         let mut turn = Turn { out: output, wakes: lent.wakes, now: lent.now };
         input.offer(|bytes| session.handle_input(bytes, &mut turn));
+        self.stalled = !self.session.wants_input(&self.output);
     }
 
     fn read(&mut self, lent: &mut Lent<'_>) -> io::Result<()> {
@@ -172,6 +179,7 @@ impl Connection {
         );
         match received {
             Ok(received) => {
+                self.stalled = !self.session.wants_input(&self.output);
                 self.eof = received.bytes == 0;
                 // A short read emptied the socket: its next byte is an event of its own.
                 self.readable =

@@ -225,7 +225,7 @@ impl EventLoop {
         }
         let Some(mut listening) = self.listening.take() else { return };
         let mut failed = false;
-        let more = listening.accept(|accepted| match accepted {
+        self.accepting = listening.accept(|accepted| match accepted {
             Accepted::For(index, socket, peer) if index == self.index => self.admit(socket, peer),
             Accepted::For(index, socket, peer) => {
                 loops.mailboxes[index].put([Mail::Connection(socket, peer)]);
@@ -237,10 +237,9 @@ impl EventLoop {
             }
             Accepted::None => {}
         });
-        self.accepting = more;
-        if more && !failed {
+        // Where accepting failed, it is tried again at the next tick.
+        if self.accepting && !failed {
             loops.mailboxes[self.index].ring();
-            self.next_tick = self.clock.now();
         }
         self.listening = Some(listening);
     }

@@ -10,6 +10,7 @@ for_both_backends! {
     requests_may_follow_the_greeting_without_waiting,
     a_frame_may_come_a_byte_at_a_time,
     hundreds_of_requests_in_one_write_are_answered_in_order,
+    requests_whose_answers_pass_the_output_limit_are_all_answered,
     any_correlation_id_may_be_chosen_and_chosen_again,
     a_publication_without_acknowledgement_is_not_answered,
     a_refused_publication_is_always_answered,
@@ -86,6 +87,21 @@ fn hundreds_of_requests_in_one_write_are_answered_in_order(backend: Backend) {
             }
             other => panic!("expected MESSAGES, found {other:?}"),
         }
+    }
+}
+
+/// A broker that had stopped for its output limit once forgot what it had read and not handled.
+fn requests_whose_answers_pass_the_output_limit_are_all_answered(backend: Backend) {
+    let broker = BrokerProcess::start_with(backend, &["--output-bytes-max", "1024"]);
+    let mut client = NativeClient::connect(&broker);
+    let count = 2000u32;
+    let mut bytes = Vec::new();
+    for number in 0..count {
+        encode_request(&Request::Ping, number, &mut bytes);
+    }
+    client.connection.send(&bytes);
+    for number in 0..count {
+        assert_eq!(client.answer_to(number), Reply::Pong);
     }
 }
 

@@ -5,6 +5,7 @@ use conformance::{for_both_backends, wait_until};
 use protocol::{Code, Lifetime, Push, Request};
 
 for_both_backends! {
+    a_subscriber_that_stops_sending_is_let_go_without_a_false_reason,
     another_connection_takes_a_subscription_over,
     a_connection_may_take_over_from_itself,
     taking_over_and_back_loses_and_repeats_nothing,
@@ -199,4 +200,14 @@ fn a_deleted_topic_releases_what_was_held(backend: Backend) {
     wait_until("the topic's bytes to be given back", || {
         client.info().expect("info").log_bytes == 0
     });
+}
+
+/// It was once told that the broker is stopping.
+fn a_subscriber_that_stops_sending_is_let_go_without_a_false_reason(backend: Backend) {
+    let broker = BrokerProcess::start(backend);
+    let mut client = NativeClient::connect(&broker);
+    client.create("t").expect("created");
+    client.attach("t", "s", PUSH);
+    client.connection.finish_sending();
+    client.connection.assert_ended();
 }

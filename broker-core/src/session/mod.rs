@@ -17,7 +17,7 @@ mod pushes;
 mod requests;
 
 use crate::topic::Topic;
-use crate::{Broker, Cause, Now, Output, SessionKey, Wake, Wakes};
+use crate::{Broker, Cause, Now, Output, SessionKey, Wakes};
 use dialect::Speech;
 use protocol::{Code, Refusal};
 use pushes::Pushes;
@@ -246,18 +246,10 @@ impl Session {
         self.closing = true;
     }
 
-    /// The wake that has this session poll its own deliveries.
+    /// The backend's name for the connection.
     #[must_use]
     pub fn key(&self) -> SessionKey {
         self.key
-    }
-}
-
-impl Wake {
-    /// Whether it tells of something to deliver.
-    #[must_use]
-    pub fn is_readable(&self) -> bool {
-        matches!(self.cause, Cause::Readable { .. })
     }
 }
 
