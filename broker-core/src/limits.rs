@@ -6,6 +6,13 @@ use thiserror::Error;
 /// Bytes that a frame or a line needs around the message it carries.
 pub const ENVELOPE_BYTES: usize = 64 * 1024;
 
+/// The smallest that a segment of the journal may be: a page of memory or disk.
+pub const SEGMENT_BYTES_MIN: u64 = 4096;
+
+/// How many segments the whole journal has room for at least: the one that is written, the one
+/// made ready after it, one that is moved forward, and one that is kept.
+pub const SEGMENTS_MIN: u64 = 4;
+
 /// The limits of one broker. All keys may be given in its configuration file
 /// under `[limits]` and, with dashes, on its command line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -52,11 +59,42 @@ pub struct Limits {
     pub linger_ms_max: u64,
     /// How long a stopping broker lets what is in flight leave.
     pub shutdown_ms_max: u64,
+
+    /// Bytes that a disk topic's log holds unless its creator chose otherwise; 0 means no limit.
+    pub disk_topic_bytes_max: u64,
+    /// Bytes of the journal's segments together; the oldest messages go first.
+    pub journal_bytes_max: u64,
+    /// Bytes of one segment of the journal.
+    pub journal_segment_bytes_max: u64,
+    /// Bytes that wait to be written to the journal; beyond them publishers are held.
+    pub journal_buffer_bytes_max: usize,
+    /// How long what was only written may wait until it is on stable storage.
+    pub journal_sync_ms_max: u64,
+    /// Bytes of journal between two snapshots: what a restart has to read.
+    pub journal_snapshot_bytes: u64,
+    /// Newest messages of a disk topic kept in memory, in bytes.
+    pub topic_cache_bytes_max: usize,
+    /// Requests of one connection that wait for stable storage; beyond them none of its requests is read.
+    pub answers_waiting_max: usize,
+    /// Publishers that a topic remembers the last sequence number of; the longest silent is forgotten first.
+    pub publishers_per_topic_max: usize,
+
+    /// How long an individually acknowledged message may stay unacknowledged, unless its subscriber chose otherwise.
+    pub ack_timeout_ms: u32,
+    /// Messages that an individually acknowledged subscription has given out and not yet settled, unless its subscriber chose otherwise.
+    pub in_flight_max: u32,
+    /// Times that a message is given out before it goes to the dead-letter topic, unless its subscriber chose otherwise.
+    pub deliveries_max: u32,
+    /// Wait before a message is given out a second time, unless its subscriber chose otherwise; it doubles with each further time.
+    pub redelivery_backoff_ms_min: u32,
+    /// Longest wait before a message is given out again, unless its subscriber chose otherwise.
+    pub redelivery_backoff_ms_max: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         const MIB: usize = 1 << 20;
+        const MIB_ON_DISK: u64 = 1 << 20;
         Self {
             connections_max: 100_000,
             topics_max: 1_000_000,
@@ -77,6 +115,20 @@ impl Default for Limits {
             request_ms_max: 60_000,
             linger_ms_max: 1000,
             shutdown_ms_max: 5000,
+            disk_topic_bytes_max: 0,
+            journal_bytes_max: 16 * 1024 * MIB_ON_DISK,
+            journal_segment_bytes_max: 64 * MIB_ON_DISK,
+            journal_buffer_bytes_max: 32 * MIB,
+            journal_sync_ms_max: 1000,
+            journal_snapshot_bytes: 256 * MIB_ON_DISK,
+            topic_cache_bytes_max: 4 * MIB,
+            answers_waiting_max: 16_384,
+            publishers_per_topic_max: 1024,
+            ack_timeout_ms: 30_000,
+            in_flight_max: 1000,
+            deliveries_max: 5,
+            redelivery_backoff_ms_min: 1000,
+            redelivery_backoff_ms_max: 60_000,
         }
     }
 }
@@ -102,37 +154,29 @@ impl Limits {
     /// The first limit that is zero where it may not be, or that leaves no room for another.
     pub fn check(&self) -> Result<(), LimitError> {
         self.check_positive()?;
-        let message_room = self.message_bytes_max + ENVELOPE_BYTES;
-        let rooms = [
-            ("frame_bytes_max", self.frame_bytes_max, message_room),
-            ("line_bytes_max", self.line_bytes_max, message_room),
-            ("topic_bytes_max", self.topic_bytes_max, message_room),
-            ("memory_bytes_max", self.memory_bytes_max, self.topic_bytes_max),
-            ("pull_bytes_max", self.pull_bytes_max, self.message_bytes_max),
-        ];
-        for (key, value, least) in rooms {
-            if value < least {
-                return Err(LimitError {
-                    key,
-                    expected: format!("at least {least} bytes"),
-                    found: value.to_string(),
-                    advice: "raise it, or lower message_bytes_max or topic_bytes_max",
-                });
-            }
-        }
+        self.check_rooms()?;
+        self.check_journal()?;
+        self.check_backoff()?;
         self.check_wire_widths()
     }
 
     fn check_positive(&self) -> Result<(), LimitError> {
         let counts = [
-            ("connections_max", self.connections_max),
-            ("topics_max", self.topics_max),
-            ("subscriptions_per_topic_max", self.subscriptions_per_topic_max),
-            ("attachments_per_connection_max", self.attachments_per_connection_max),
-            ("topic_name_bytes_max", self.topic_name_bytes_max),
-            ("subscriber_id_bytes_max", self.subscriber_id_bytes_max),
-            ("message_bytes_max", self.message_bytes_max),
-            ("output_bytes_max", self.output_bytes_max),
+            ("connections_max", self.connections_max as u64),
+            ("topics_max", self.topics_max as u64),
+            ("subscriptions_per_topic_max", self.subscriptions_per_topic_max as u64),
+            ("attachments_per_connection_max", self.attachments_per_connection_max as u64),
+            ("topic_name_bytes_max", self.topic_name_bytes_max as u64),
+            ("subscriber_id_bytes_max", self.subscriber_id_bytes_max as u64),
+            ("message_bytes_max", self.message_bytes_max as u64),
+            ("output_bytes_max", self.output_bytes_max as u64),
+            ("journal_sync_ms_max", self.journal_sync_ms_max),
+            ("journal_snapshot_bytes", self.journal_snapshot_bytes),
+            ("answers_waiting_max", self.answers_waiting_max as u64),
+            ("publishers_per_topic_max", self.publishers_per_topic_max as u64),
+            ("ack_timeout_ms", self.ack_timeout_ms.into()),
+            ("in_flight_max", self.in_flight_max.into()),
+            ("deliveries_max", self.deliveries_max.into()),
         ];
         match counts.iter().find(|(_, value)| *value == 0) {
             None => Ok(()),
@@ -143,6 +187,69 @@ impl Limits {
                 advice: "leave it out to have the default",
             }),
         }
+    }
+
+    /// What holds a message has room for the largest, and what holds many has room for each.
+    fn check_rooms(&self) -> Result<(), LimitError> {
+        let message_room = self.message_bytes_max + ENVELOPE_BYTES;
+        let rooms = [
+            ("frame_bytes_max", self.frame_bytes_max, message_room),
+            ("line_bytes_max", self.line_bytes_max, message_room),
+            ("topic_bytes_max", self.topic_bytes_max, message_room),
+            ("memory_bytes_max", self.memory_bytes_max, self.topic_bytes_max),
+            ("memory_bytes_max", self.memory_bytes_max, self.topic_cache_bytes_max),
+            ("pull_bytes_max", self.pull_bytes_max, self.message_bytes_max),
+            ("journal_buffer_bytes_max", self.journal_buffer_bytes_max, message_room),
+        ];
+        for (key, value, least) in rooms {
+            let advice = "raise it, or lower message_bytes_max, topic_bytes_max or \
+                          topic_cache_bytes_max";
+            check_least_bytes(key, value as u64, least as u64, advice)?;
+        }
+        match self.disk_topic_bytes_max {
+            0 => Ok(()),
+            bytes => check_least_bytes(
+                "disk_topic_bytes_max",
+                bytes,
+                message_room as u64,
+                "raise it, lower message_bytes_max, or give 0 for no limit",
+            ),
+        }
+    }
+
+    /// The journal can let go of old segments while it writes new ones.
+    fn check_journal(&self) -> Result<(), LimitError> {
+        check_least_bytes(
+            "journal_segment_bytes_max",
+            self.journal_segment_bytes_max,
+            SEGMENT_BYTES_MIN,
+            "raise it, or leave it out to have the default",
+        )?;
+        check_least_bytes(
+            "journal_bytes_max",
+            self.journal_bytes_max,
+            self.journal_segment_bytes_max.saturating_mul(SEGMENTS_MIN),
+            "raise it, or lower journal_segment_bytes_max to a quarter of it",
+        )?;
+        check_least_bytes(
+            "journal_bytes_max",
+            self.journal_bytes_max,
+            self.journal_snapshot_bytes,
+            "raise it, or lower journal_snapshot_bytes",
+        )
+    }
+
+    fn check_backoff(&self) -> Result<(), LimitError> {
+        let (least, most) = (self.redelivery_backoff_ms_min, self.redelivery_backoff_ms_max);
+        if least <= most {
+            return Ok(());
+        }
+        Err(LimitError {
+            key: "redelivery_backoff_ms_max",
+            expected: format!("at least redelivery_backoff_ms_min, which is {least}"),
+            found: most.to_string(),
+            advice: "raise it, or lower redelivery_backoff_ms_min",
+        })
     }
 
     /// What the native wire's fields can carry: 16-bit names, 32-bit frames.
@@ -165,6 +272,19 @@ impl Limits {
     }
 }
 
+fn check_least_bytes(
+    key: &'static str,
+    value: u64,
+    least: u64,
+    advice: &'static str,
+) -> Result<(), LimitError> {
+    if value >= least {
+        return Ok(());
+    }
+    let expected = format!("at least {least} bytes");
+    Err(LimitError { key, expected, found: value.to_string(), advice })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,15 +294,47 @@ mod tests {
         assert_eq!(Limits::default().check(), Ok(()));
     }
 
+    #[track_caller]
+    fn check_at_fault(limits: &Limits, key: &str, expected: &str) {
+        let error = limits.check().expect_err("they contradict each other");
+        assert_eq!((error.key, error.expected.as_str()), (key, expected), "{error}");
+    }
+
     #[test]
     fn a_topic_smaller_than_a_message_is_named() {
+        let room = "at least 8454144 bytes";
         let limits = Limits { topic_bytes_max: 10, ..Limits::default() };
-        assert_eq!(limits.check().expect_err("too small").key, "topic_bytes_max");
+        check_at_fault(&limits, "topic_bytes_max", room);
+        let limits = Limits { disk_topic_bytes_max: 10, ..Limits::default() };
+        check_at_fault(&limits, "disk_topic_bytes_max", room);
+        let limits = Limits { journal_buffer_bytes_max: 10, ..Limits::default() };
+        check_at_fault(&limits, "journal_buffer_bytes_max", room);
     }
 
     #[test]
     fn a_zero_count_is_named() {
         let limits = Limits { topics_max: 0, ..Limits::default() };
-        assert_eq!(limits.check().expect_err("zero").key, "topics_max");
+        check_at_fault(&limits, "topics_max", "at least 1");
+        let limits = Limits { deliveries_max: 0, ..Limits::default() };
+        check_at_fault(&limits, "deliveries_max", "at least 1");
+    }
+
+    #[test]
+    fn a_journal_without_room_for_its_segments_is_named() {
+        let limits = Limits { journal_segment_bytes_max: 4095, ..Limits::default() };
+        check_at_fault(&limits, "journal_segment_bytes_max", "at least 4096 bytes");
+        let limits = Limits { journal_bytes_max: (256 << 20) - 1, ..Limits::default() };
+        check_at_fault(&limits, "journal_bytes_max", "at least 268435456 bytes");
+        let limits = Limits { journal_snapshot_bytes: 1 << 35, ..Limits::default() };
+        check_at_fault(&limits, "journal_bytes_max", "at least 34359738368 bytes");
+        let limits = Limits { journal_segment_bytes_max: u64::MAX, ..Limits::default() };
+        check_at_fault(&limits, "journal_bytes_max", "at least 18446744073709551615 bytes");
+    }
+
+    #[test]
+    fn a_backoff_that_begins_beyond_its_end_is_named() {
+        let limits = Limits { redelivery_backoff_ms_min: 60_001, ..Limits::default() };
+        let expected = "at least redelivery_backoff_ms_min, which is 60001";
+        check_at_fault(&limits, "redelivery_backoff_ms_max", expected);
     }
 }

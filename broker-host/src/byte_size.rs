@@ -6,16 +6,16 @@ use std::str::FromStr;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use thiserror::Error;
 
-/// The largest size taken: what one allocation may hold, so that adding a small
-/// margin to any size cannot overflow.
-const BYTES_MAX: u64 = isize::MAX as u64;
+/// The largest size taken: what a file may hold, so that adding a small margin to
+/// any size cannot overflow.
+const BYTES_MAX: u64 = i64::MAX as u64;
 
 /// The suffixes, largest first, with the bytes that one of each stands for.
 const SUFFIXES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// A number of bytes, written plainly or with KiB, MiB or GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ByteSize(usize);
+pub(crate) struct ByteSize(u64);
 
 /// A text that is no byte size.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum ByteSizeError {
         /// The text as given.
         found: String,
     },
-    /// It is more than a machine's memory can be.
+    /// It is more than a file can be.
     #[error("expected at most {BYTES_MAX} bytes, but found {found:?}; give less")]
     TooLarge {
         /// The text as given.
@@ -37,15 +37,28 @@ pub(crate) enum ByteSizeError {
     },
 }
 
-impl From<usize> for ByteSize {
-    fn from(bytes: usize) -> Self {
+impl From<u64> for ByteSize {
+    fn from(bytes: u64) -> Self {
         Self(bytes)
     }
 }
 
-impl From<ByteSize> for usize {
+impl From<usize> for ByteSize {
+    fn from(bytes: usize) -> Self {
+        Self(bytes as u64)
+    }
+}
+
+impl From<ByteSize> for u64 {
     fn from(size: ByteSize) -> Self {
         size.0
+    }
+}
+
+impl From<ByteSize> for usize {
+    /// A size of memory: no more than one allocation may hold.
+    fn from(size: ByteSize) -> Self {
+        Self::try_from(size.0).unwrap_or(usize::MAX).min(isize::MAX as Self)
     }
 }
 
@@ -68,7 +81,6 @@ impl FromStr for ByteSize {
         // Digits alone can only fail to parse by being too many.
         let count: u64 = digits.parse().map_err(|_| too_large())?;
         let bytes = count.checked_mul(unit).filter(|bytes| *bytes <= BYTES_MAX);
-        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
         bytes.map(Self).ok_or_else(too_large)
     }
 }
@@ -76,7 +88,7 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     /// Writes the size with the largest suffix that divides it, so that it reads back the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.0 as u64;
+        let bytes = self.0;
         match SUFFIXES.iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit)) {
             Some((name, unit)) => write!(f, "{}{name}", bytes / unit),
             None => write!(f, "{bytes}"),
@@ -119,7 +131,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, bytes: usize) {
+    fn check(text: &str, bytes: u64) {
         assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
     }
 
@@ -142,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_past_what_memory_can_be_is_too_large() {
+    fn a_size_past_what_a_file_can_be_is_too_large() {
         for text in ["9223372036854775808", "99999999999999999999999", "9007199254740993KiB"] {
             let found = text.to_owned();
             assert_eq!(text.parse::<ByteSize>(), Err(ByteSizeError::TooLarge { found }));
@@ -151,15 +163,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_size_reads_back_as_it_was_written(bytes in 0..=isize::MAX as usize) {
+        fn every_size_reads_back_as_it_was_written(bytes in 0..=BYTES_MAX) {
             prop_assert_eq!(ByteSize(bytes).to_string().parse(), Ok(ByteSize(bytes)));
         }
 
         #[test]
-        fn every_suffix_multiplies(count in 0_usize..1 << 30, pick in 0..SUFFIXES.len()) {
+        fn every_suffix_multiplies(count in 0_u64..1 << 30, pick in 0..SUFFIXES.len()) {
             let (name, unit) = SUFFIXES[pick];
             let size = format!("{count}{name}").parse();
-            prop_assert_eq!(size, Ok(ByteSize(count * unit as usize)));
+            prop_assert_eq!(size, Ok(ByteSize(count * unit)));
         }
 
         #[test]

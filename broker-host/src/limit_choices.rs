@@ -91,6 +91,40 @@ limit_choices! {
         "How long a closing connection may take to receive what was written to it";
     shutdown_ms_max: u64 in "MS",
         "How long a stopping broker lets what is in flight leave";
+    disk_topic_bytes_max: ByteSize in "BYTES",
+        "Bytes that a disk topic's log holds unless its creator chose otherwise; 0 means no limit";
+    journal_bytes_max: ByteSize in "BYTES",
+        "Bytes of the journal's segments together; the oldest messages go first";
+    journal_segment_bytes_max: ByteSize in "BYTES",
+        "Bytes of one segment of the journal";
+    journal_buffer_bytes_max: ByteSize in "BYTES",
+        "Bytes that wait to be written to the journal; beyond them publishers are held";
+    journal_sync_ms_max: u64 in "MS",
+        "How long what was only written may wait until it is on stable storage";
+    journal_snapshot_bytes: ByteSize in "BYTES",
+        "Bytes of journal between two snapshots: what a restart has to read";
+    topic_cache_bytes_max: ByteSize in "BYTES",
+        "Newest messages of a disk topic kept in memory";
+    answers_waiting_max: usize in "N",
+        "Requests of one connection that wait for stable storage, past which none of its \
+         requests is read";
+    publishers_per_topic_max: usize in "N",
+        "Publishers that a topic remembers the last sequence number of; the longest silent is \
+         forgotten first";
+    ack_timeout_ms: u32 in "MS",
+        "How long an individually acknowledged message may stay unacknowledged, unless its \
+         subscriber chose otherwise";
+    in_flight_max: u32 in "N",
+        "Messages that an individually acknowledged subscription has given out and not yet \
+         settled, unless its subscriber chose otherwise";
+    deliveries_max: u32 in "N",
+        "Times that a message is given out before it goes to the dead-letter topic, unless its \
+         subscriber chose otherwise";
+    redelivery_backoff_ms_min: u32 in "MS",
+        "Wait before a message is given out a second time, unless its subscriber chose \
+         otherwise; it doubles with each further time";
+    redelivery_backoff_ms_max: u32 in "MS",
+        "Longest wait before a message is given out again, unless its subscriber chose otherwise";
 }
 
 #[cfg(test)]
@@ -118,7 +152,7 @@ mod tests {
     fn every_limit_has_a_flag_whose_help_tells_its_default() {
         let command = CommandLine::command();
         let limits = default_limits();
-        assert!(limits.len() >= 19, "{limits:?}");
+        assert!(limits.len() >= 33, "{limits:?}");
         for (key, value) in limits {
             let flag = key.replace('_', "-");
             let argument = command.get_arguments().find(|arg| arg.get_long() == Some(&flag));
@@ -126,7 +160,7 @@ mod tests {
             let help = argument.get_help().expect("help").to_string();
             let shown = help.rsplit_once("[default: ").expect("a default").1.trim_end_matches(']');
             let shown: ByteSize = shown.parse().expect("a number");
-            assert_eq!(usize::from(shown).to_string(), value, "--{flag}");
+            assert_eq!(u64::from(shown).to_string(), value, "--{flag}");
         }
     }
 

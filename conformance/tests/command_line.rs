@@ -76,7 +76,7 @@ fn the_help_names_every_limit(backend: Backend) {
     let (_, limits) = example.split_once("[limits]").expect("a table of limits");
     let keys = limits.lines().filter_map(|line| line.split_once(" = "));
     let keys: Vec<_> = keys.map(|(key, _)| key).filter(|key| !key.starts_with('#')).collect();
-    assert!(keys.len() >= 19, "{keys:?}");
+    assert!(keys.len() >= 33, "{keys:?}");
     for key in keys {
         let flag = format!("--{} ", key.replace('_', "-"));
         assert!(stdout.contains(&flag), "{flag} is not in: {stdout}");
