@@ -197,13 +197,11 @@ impl Limits {
             ("line_bytes_max", self.line_bytes_max, message_room),
             ("topic_bytes_max", self.topic_bytes_max, message_room),
             ("memory_bytes_max", self.memory_bytes_max, self.topic_bytes_max),
-            ("memory_bytes_max", self.memory_bytes_max, self.topic_cache_bytes_max),
             ("pull_bytes_max", self.pull_bytes_max, self.message_bytes_max),
             ("journal_buffer_bytes_max", self.journal_buffer_bytes_max, message_room),
         ];
         for (key, value, least) in rooms {
-            let advice = "raise it, or lower message_bytes_max, topic_bytes_max or \
-                          topic_cache_bytes_max";
+            let advice = "raise it, or lower message_bytes_max or topic_bytes_max";
             check_least_bytes(key, value as u64, least as u64, advice)?;
         }
         match self.disk_topic_bytes_max {
