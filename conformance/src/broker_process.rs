@@ -1,6 +1,6 @@
 //! A broker as users run it: a process, its ready line, its log and its exit code.
 
-use crate::{Backend, WAIT_MAX, wait_until};
+use crate::{Backend, DataDir, WAIT_MAX, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::fs;
@@ -38,19 +38,33 @@ pub struct Exit {
 }
 
 impl BrokerProcess {
-    /// Starts a broker with its defaults, on a free port.
+    /// Starts a broker that keeps all in memory, on a free port.
     #[track_caller]
     #[must_use]
     pub fn start(backend: Backend) -> Self {
         Self::start_with(backend, &[])
     }
 
-    /// Starts a broker on a free port with further flags.
+    /// Starts a broker that keeps all in memory, on a free port, with further flags.
     #[track_caller]
     #[must_use]
     pub fn start_with(backend: Backend, flags: &[&str]) -> Self {
+        Self::spawn(backend, &[OsStr::new("--memory")], flags)
+    }
+
+    /// Starts a broker on `data`, on a free port, with further flags. Where a broker ran on it
+    /// before, which must have ended, this one goes on with what that one stored.
+    #[track_caller]
+    #[must_use]
+    pub fn start_on(backend: Backend, data: &DataDir, flags: &[&str]) -> Self {
+        Self::spawn(backend, &[OsStr::new("--data"), data.path().as_os_str()], flags)
+    }
+
+    #[track_caller]
+    fn spawn(backend: Backend, storage: &[&OsStr], flags: &[&str]) -> Self {
         let mut child = Command::new(backend.binary())
             .args(["--listen", "127.0.0.1:0"])
+            .args(storage)
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -122,6 +136,14 @@ impl BrokerProcess {
     #[track_caller]
     pub fn wait_for_exit(&mut self) -> Option<i32> {
         wait_for_exit(&mut self.child)
+    }
+
+    /// Ends it at once with SIGKILL, as a crash would, and waits until it is gone: what it had
+    /// not given to the operating system is lost.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        assert_eq!(self.wait_for_exit(), None, "a killed process has no exit code");
     }
 
     /// Asks it to stop with SIGTERM, waits for its end and gives its exit code.

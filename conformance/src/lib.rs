@@ -12,6 +12,7 @@
 mod backend;
 mod broker_process;
 mod connection;
+mod data_dir;
 mod json_client;
 mod native_client;
 mod reply;
@@ -22,6 +23,7 @@ mod wait;
 pub use backend::Backend;
 pub use broker_process::{BrokerProcess, Exit, run_to_exit};
 pub use connection::Connection;
+pub use data_dir::DataDir;
 pub use json_client::JsonClient;
 pub use native_client::{NativeClient, PUSH, frame_bytes};
 pub use reply::{Delivered, Received, Reply};

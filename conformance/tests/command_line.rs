@@ -119,7 +119,7 @@ fn the_example_config_file_is_good(backend: Backend) {
 fn a_port_in_use_is_told(backend: Backend) {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
-    check_refused(backend, &["--listen", &address], &[&address, "--listen"]);
+    check_refused(backend, &["--memory", "--listen", &address], &[&address, "--listen"]);
 }
 
 fn a_flag_that_is_not_known_is_told(backend: Backend) {
