@@ -40,6 +40,7 @@ mod run;
 mod settings;
 mod signals;
 mod stop;
+mod store;
 
 pub use clock::Clock;
 pub use listen::{BindError, LISTEN_BACKLOG, bind};
@@ -47,3 +48,4 @@ pub use logging::{LogFormat, LogLevel, LogSettings};
 pub use run::{Backend, Host, run};
 pub use settings::{Settings, Storage};
 pub use stop::Stop;
+pub use store::{Carry, Store};

@@ -6,7 +6,9 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use broker_core::{Broker, Identity};
 use thiserror::Error;
 
 use crate::command_line::{self, CommandLine};
@@ -14,6 +16,7 @@ use crate::config_file::{ConfigError, ConfigFile};
 use crate::listen::{BindError, bind, print_ready_line, ready_line};
 use crate::listen_name::ListenName;
 use crate::settings::SettingsError;
+use crate::store::Store;
 use crate::{Clock, Settings, Stop, logging, open_files, signals};
 
 /// Failed while serving.
@@ -41,6 +44,10 @@ pub struct Host {
     pub backend: Backend,
     /// What the broker was told.
     pub settings: Settings,
+    /// The broker to serve.
+    pub broker: Arc<Broker>,
+    /// What keeps its messages, to be started before the first connection is served.
+    pub store: Store,
     /// A blocking listener for each of `settings.listen`, in the same order.
     pub listeners: Vec<TcpListener>,
     /// Requested by SIGTERM or SIGINT.
@@ -55,6 +62,8 @@ pub struct Host {
 /// `serve` returns when [`Host::stop`] has been requested and the connections are
 /// closed, or when it cannot go on. The exit code is 0 in the first case and 1 in
 /// the second; it is 2, and `serve` is not called, if the broker cannot start.
+/// What keeps the messages is finished after `serve` has returned, so that every
+/// answer that waits for it can still come.
 /// Every failure is told in one sentence on standard error.
 pub fn run<E: Error>(backend: Backend, serve: impl FnOnce(Host) -> Result<(), E>) -> ExitCode {
     let host = match start(backend, std::env::args_os()) {
@@ -62,7 +71,10 @@ pub fn run<E: Error>(backend: Backend, serve: impl FnOnce(Host) -> Result<(), E>
         Err(StartError::CommandLine(error)) => return print_clap(&error),
         Err(error) => return fail(&error, EXIT_START_FAILED),
     };
-    match serve(host) {
+    let store = host.store.clone();
+    let served = serve(host);
+    store.finish();
+    match served {
         Ok(()) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
@@ -105,13 +117,17 @@ fn start(
     let stop = Stop::new();
     signals::request_stop_on_signals(stop.clone()).map_err(StartError::Signals)?;
 
+    let identity = Identity { backend: backend.name, version: backend.version };
+    let broker = Arc::new(Broker::new(identity, settings.limits.clone()));
+    let store = Store::open(&settings.storage);
+
     let listeners = bind(&settings.listen)?;
     let ready = ready_line(&backend, &listeners).map_err(StartError::Address)?;
     tracing::info!("{ready}");
     if let Err(error) = print_ready_line(&ready) {
         tracing::warn!(%error, "nobody reads standard output, where the ready line belongs");
     }
-    Ok(Host { backend, settings, listeners, stop, clock })
+    Ok(Host { backend, settings, broker, store, listeners, stop, clock })
 }
 
 /// Prints what clap has to say, help and version to standard output.

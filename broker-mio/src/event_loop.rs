@@ -378,6 +378,17 @@ impl Loops {
         self.states[index].lock().expect("no thread panics while it runs a loop")
     }
 
+    /// Carries wakes to their sessions, from a thread that is no loop's.
+    pub(crate) fn carry(&self, wakes: &mut Wakes) {
+        let mut mail: Vec<Vec<Mail>> = self.states.iter().map(|_| Vec::new()).collect();
+        for wake in wakes.drain(..) {
+            mail[loop_of(wake.session)].push(Mail::Wake(wake));
+        }
+        for (index, mail) in mail.iter_mut().enumerate().filter(|(_, mail)| !mail.is_empty()) {
+            self.deliver(index, mail);
+        }
+    }
+
     /// Brings mail to a loop, and has it handled: by this thread, or by the loop's own.
     fn deliver(&self, index: usize, mail: &mut Vec<Mail>) {
         let few = mail.len() <= HELPED_WAKES_MAX;

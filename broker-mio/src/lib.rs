@@ -1,7 +1,7 @@
 //! The broker on mio event loops.
 //!
 //! W loops run on a thread each. A connection belongs to one loop for its life: that loop owns
-//! its socket and its session. Loops share the [`Broker`] and their mail: a wake for a session of
+//! its socket and its session. Loops share the [`broker_core::Broker`] and their mail: a wake for a session of
 //! another loop, or a new connection, goes into that loop's mailbox. While a loop sleeps, whoever
 //! wakes a few of its sessions takes their turns in its place.
 //!
@@ -15,7 +15,7 @@ mod mail;
 mod stopping;
 mod timers;
 
-use broker_core::{Broker, Identity};
+use broker_core::Wakes;
 use broker_host::Host;
 use event_loop::{EventLoop, Loops, Surroundings};
 use listening::Listening;
@@ -40,6 +40,9 @@ pub enum ServeError {
     /// The operating system gave no thread.
     #[error("expected a thread for each event loop, found: {0}; choose fewer with --loops")]
     Thread(#[source] io::Error),
+    /// The operating system gave no thread to what keeps messages.
+    #[error("expected a thread for storage, found: {0}; allow the process more threads")]
+    Storage(#[source] io::Error),
 }
 
 /// Serves until a stop is requested and connections had their time to end.
@@ -47,13 +50,11 @@ pub enum ServeError {
 /// # Errors
 /// Where the operating system gives no event queue or no thread.
 pub fn serve(host: Host) -> Result<(), ServeError> {
-    let identity = Identity { backend: host.backend.name, version: host.backend.version };
-    let broker = Arc::new(Broker::new(identity, host.settings.limits.clone()));
     let loops = host.settings.loops.unwrap_or_else(loops_default).get();
 
     let surroundings = Surroundings {
         loops,
-        broker,
+        broker: host.broker,
         clock: host.clock,
         stop: host.stop.clone(),
         stopping: Arc::new(Stopping::new(loops)),
@@ -64,6 +65,11 @@ pub fn serve(host: Host) -> Result<(), ServeError> {
     {
         let loops = Arc::clone(&loops);
         host.stop.on_request(move || loops.mailboxes.iter().for_each(Mailbox::ring));
+    }
+    {
+        let loops = Arc::clone(&loops);
+        let carry = Arc::new(move |wakes: &mut Wakes| loops.carry(wakes));
+        host.store.start(carry).map_err(ServeError::Storage)?;
     }
 
     let mut threads = Vec::with_capacity(polls.len());

@@ -11,7 +11,7 @@ mod reader;
 mod server;
 mod writer;
 
-use broker_core::{Broker, Identity};
+use broker_core::Wakes;
 use broker_host::Host;
 use server::Server;
 use std::io;
@@ -24,7 +24,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The operating system gave no thread.
-    #[error("expected a thread for each listener, found: {0}; allow the process more threads")]
+    #[error(
+        "expected a thread for each listener and for storage, found: {0}; allow the process more threads"
+    )]
     Thread(#[source] io::Error),
     /// A listening socket could not be shared with the thread that stops it.
     #[error("expected a second handle of a listener, found: {0}; allow more open files")]
@@ -36,9 +38,12 @@ pub enum ServeError {
 /// # Errors
 /// Where the operating system gives no thread or no handle.
 pub fn serve(host: Host) -> Result<(), ServeError> {
-    let identity = Identity { backend: host.backend.name, version: host.backend.version };
-    let broker = Arc::new(Broker::new(identity, host.settings.limits.clone()));
-    let server = Arc::new(Server::new(broker, host.clock));
+    let server = Arc::new(Server::new(host.broker, host.clock));
+    {
+        let server = Arc::clone(&server);
+        let carry = Arc::new(move |wakes: &mut Wakes| server.carry(wakes));
+        host.store.start(carry).map_err(ServeError::Thread)?;
+    }
 
     let mut acceptors = Vec::with_capacity(host.listeners.len());
     for listener in host.listeners {
