@@ -194,7 +194,7 @@ pub(crate) enum Ack {
 impl From<Ack> for AckMode {
     fn from(ack: Ack) -> Self {
         match ack {
-            Ack::Explicit => Self::Explicit,
+            Ack::Explicit => Self::Cumulative,
             Ack::OnSend => Self::OnSend,
         }
     }

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
         Ok::<(), Error>(())
     });
 
-    let terms = PushTerms::new().ack_mode(AckMode::Explicit).lifetime(Lifetime::Connection);
+    let terms = PushTerms::new().ack_mode(AckMode::Cumulative).lifetime(Lifetime::Connection);
     let subscriber = client.register_subscriber();
     let mut ticks = client.subscribe_push(TOPIC, &subscriber, terms).await?;
     let mut left = MESSAGES;

@@ -1,8 +1,8 @@
 //! Messages as they come: runs of consecutive messages that share the bytes they came in.
 
-use bytes::Bytes;
-use protocol::Batch;
-use protocol::batch::{Payloads, RECORD_HEADER_BYTES};
+use bytes::{Buf, Bytes};
+use protocol::batch::Payloads;
+use protocol::{Batch, batch};
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,9 +137,10 @@ impl Iterator for MessageIter {
     #[inline]
     fn next(&mut self) -> Option<Message> {
         let left = &mut self.left;
-        let payload_bytes = Payloads::next(&mut left.payloads())?.len();
-        let mut record = left.records.split_to(RECORD_HEADER_BYTES + payload_bytes);
-        let payload = record.split_off(RECORD_HEADER_BYTES);
+        let mut records = batch::records(&left.records);
+        let payload = left.records.slice_ref(records.next()?.payload);
+        let rest_bytes = records.rest().len();
+        left.records.advance(left.records.len() - rest_bytes);
         let offset = left.base_offset;
         left.base_offset = offset.wrapping_add(1);
         left.count -= 1;

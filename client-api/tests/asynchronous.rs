@@ -188,14 +188,14 @@ async fn a_lost_broker_is_given_up_and_tried_again_when_something_is_asked() {
 async fn a_push_subscription_is_a_stream_that_gives_credit_back_and_goes_on_after_a_reconnect() {
     let broker = Broker::start(|listener| {
         let mut it = listener.accept();
-        let subscription = it.expect("credit_bytes: 40, ack_mode: Explicit");
+        let subscription = it.expect("credit_bytes: 40, ack_mode: Cumulative");
         it.reply(subscription, &Response::Subscribed { next_offset: 0 });
         it.deliver(subscription, 0, &["one", "two", "three"]);
-        it.expect(&format!("Ack {{ subscription: {subscription}, offset: 2 }}"));
+        it.expect(&format!("Ack {{ subscription: {subscription}, offset: 2,"));
         it.expect(&format!("Credit {{ subscription: {subscription}, bytes: 23 }}"));
         drop(it);
         let mut it = listener.accept();
-        let subscription = it.expect("credit_bytes: 40, ack_mode: Explicit");
+        let subscription = it.expect("credit_bytes: 40, ack_mode: Cumulative");
         it.reply(subscription, &Response::Subscribed { next_offset: 3 });
         it.deliver(subscription, 3, &["four"]);
         it.reply(subscription, &Response::Lost { count: 2, next_offset: 6 });
@@ -204,7 +204,7 @@ async fn a_push_subscription_is_a_stream_that_gives_credit_back_and_goes_on_afte
         it.expect_end();
     });
     let client = connect(&broker).await;
-    let terms = PushTerms::new().window_bytes(40).ack_mode(AckMode::Explicit);
+    let terms = PushTerms::new().window_bytes(40).ack_mode(AckMode::Cumulative);
     let mut subscription =
         within(client.subscribe_push("News", &news(), terms)).await.expect("subscribed");
     for (offset, payload) in (0..).zip(["one", "two", "three"]) {

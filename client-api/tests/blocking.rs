@@ -203,11 +203,11 @@ fn no_answer_in_time_is_a_timeout_and_the_late_answer_is_passed_over() {
 fn a_push_subscription_gives_batches_notices_of_loss_and_its_end() {
     let broker = Broker::start(|listener| {
         let mut it = listener.accept();
-        let subscription = it.expect("credit_bytes: 40, ack_mode: Explicit");
+        let subscription = it.expect("credit_bytes: 40, ack_mode: Cumulative");
         it.reply(subscription, &Response::Subscribed { next_offset: 0 });
         it.deliver(subscription, 0, &["one", "two", "three"]);
         it.reply(subscription, &Response::Lost { count: 2, next_offset: 5 });
-        it.expect(&format!("Ack {{ subscription: {subscription}, offset: 2 }}"));
+        it.expect(&format!("Ack {{ subscription: {subscription}, offset: 2,"));
         it.expect(&format!("Credit {{ subscription: {subscription}, bytes: 23 }}"));
         it.deliver(subscription, 5, &["six"]);
         let refusal = Refusal::new(Code::TopicDeleted, "News was deleted");
@@ -215,7 +215,7 @@ fn a_push_subscription_gives_batches_notices_of_loss_and_its_end() {
         it.expect_end();
     });
     let mut client = connect(&broker);
-    let terms = PushTerms::new().window_bytes(40).ack_mode(AckMode::Explicit);
+    let terms = PushTerms::new().window_bytes(40).ack_mode(AckMode::Cumulative);
     let mut subscription = client.subscribe_push("News", &news(), terms).expect("subscribed");
     let Pushed::Delivered(messages) = subscription.next_batch().expect("a batch") else {
         panic!("expected messages");

@@ -103,7 +103,9 @@ impl Speaks for JsonClient {
     }
 
     fn subscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
-        self.do_it(&json!({"command": "SUBSCRIBE", "topic": topic, "sid": subscriber}))
+        let said = self.say(&json!({"command": "SUBSCRIBE", "topic": topic, "sid": subscriber}))?;
+        assert!(said["next_offset"].is_u64(), "expected where it begins, found {said:?}");
+        Ok(())
     }
 
     fn unsubscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {

@@ -6,8 +6,8 @@ use protocol::native::{
     decode_response, encode_request,
 };
 use protocol::{
-    AckMode, BatchBuilder, Code, Delivery, Info, LagPolicy, Lifetime, Messages, PublishAck, Push,
-    Request, Retention,
+    AckMode, BatchBuilder, Code, Delivery, Info, LagPolicy, Lifetime, Messages, PublishAck,
+    PublishTerms, Push, Request, Retention, SettleAnswer, Start, TopicOptions,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -118,7 +118,12 @@ impl NativeClient {
             batch.push(message.as_ref()).expect("a record can say its length");
         }
         let messages = Messages::Batch(batch.batch());
-        self.send(&Request::Publish { topic: topic.into(), messages, ack })
+        self.send(&Request::Publish {
+            topic: topic.into(),
+            messages,
+            ack,
+            terms: PublishTerms::default(),
+        })
     }
 
     /// Publishes a batch and gives the offset of its first message.
@@ -145,8 +150,13 @@ impl NativeClient {
     #[track_caller]
     pub fn attach(&mut self, topic: &str, subscriber: &str, push: Push) -> (u32, u64) {
         let delivery = Delivery::Push(push);
-        let request =
-            Request::Subscribe { topic: topic.into(), subscriber: subscriber.into(), delivery };
+        let request = Request::Subscribe {
+            topic: topic.into(),
+            subscriber: subscriber.into(),
+            delivery,
+            start: Start::Earliest,
+            acks: None,
+        };
         let subscription = self.send(&request);
         match self.answer_to(subscription) {
             Reply::Subscribed { next_offset } => (subscription, next_offset),
@@ -163,7 +173,7 @@ impl NativeClient {
     /// Sends ACK, which is not answered.
     #[track_caller]
     pub fn ack(&mut self, subscription: u32, offset: u64) {
-        self.send(&Request::Ack { subscription, offset });
+        self.send(&Request::Ack { subscription, offset, answer: SettleAnswer::Unwanted });
     }
 
     /// The next DELIVER of `subscription`; whatever else comes first fails the test.
@@ -251,7 +261,10 @@ impl Speaks for NativeClient {
     }
 
     fn create_with(&mut self, topic: &str, retention: Retention) -> Answer<()> {
-        self.do_it(&Request::Create { topic: topic.into(), retention })
+        self.do_it(&Request::Create {
+            topic: topic.into(),
+            options: TopicOptions { retention, ..TopicOptions::default() },
+        })
     }
 
     fn delete(&mut self, topic: &str) -> Answer<()> {
@@ -261,7 +274,12 @@ impl Speaks for NativeClient {
     fn publish(&mut self, topic: &str, message: impl AsRef<[u8]>) -> Answer<u64> {
         let messages = Messages::One(message.as_ref().into());
         let ack = PublishAck::Wanted;
-        match self.ask(&Request::Publish { topic: topic.into(), messages, ack }) {
+        match self.ask(&Request::Publish {
+            topic: topic.into(),
+            messages,
+            ack,
+            terms: PublishTerms::default(),
+        }) {
             Reply::Published { base_offset, count: 1 } => Ok(base_offset),
             other => Err(refused(other)),
         }
@@ -269,8 +287,13 @@ impl Speaks for NativeClient {
 
     fn subscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
         let delivery = Delivery::Pull;
-        let request =
-            Request::Subscribe { topic: topic.into(), subscriber: subscriber.into(), delivery };
+        let request = Request::Subscribe {
+            topic: topic.into(),
+            subscriber: subscriber.into(),
+            delivery,
+            start: Start::Earliest,
+            acks: None,
+        };
         match self.ask(&request) {
             Reply::Subscribed { .. } => Ok(()),
             other => Err(refused(other)),

@@ -21,17 +21,19 @@ pub enum Reply {
     Published { base_offset: u64, count: u32 },
     Subscribed { next_offset: u64 },
     Messages { base_offset: u64, pulled: Pulled },
+    Leased { base_offset: u64, deliveries: u32, pulled: Pulled },
     Topics(Vec<String>),
     Subscribers(Vec<String>),
     Pong,
     Info(String),
     Refused(Code),
     Deliver(Delivered),
+    Redeliver { deliveries: u32, delivered: Delivered },
     Lost { count: u64, next_offset: u64 },
     Ended(Code),
 }
 
-/// What one DELIVER frame brought.
+/// What one DELIVER or REDELIVER frame brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// Offset of the first message.
@@ -56,16 +58,23 @@ impl Reply {
                     Pulled { messages: payloads(*batch), lost: *lost, remaining: *remaining };
                 Self::Messages { base_offset: *base_offset, pulled }
             }
+            Response::Leased { base_offset, lost, remaining, deliveries, batch } => {
+                let pulled =
+                    Pulled { messages: payloads(*batch), lost: *lost, remaining: *remaining };
+                Self::Leased { base_offset: *base_offset, deliveries: *deliveries, pulled }
+            }
             Response::Topics(names) => Self::Topics(owned(names)),
             Response::Subscribers(ids) => Self::Subscribers(owned(ids)),
             Response::Pong => Self::Pong,
             Response::Info(text) => Self::Info((*text).to_owned()),
             Response::Refused(refusal) => Self::Refused(code_of(refusal)),
-            Response::Deliver { base_offset, batch } => Self::Deliver(Delivered {
-                base_offset: *base_offset,
-                messages: payloads(*batch),
-                records_bytes: batch.bytes().len(),
-            }),
+            Response::Deliver { base_offset, batch } => {
+                Self::Deliver(Delivered::new(*base_offset, *batch))
+            }
+            Response::Redeliver { base_offset, deliveries, batch } => Self::Redeliver {
+                deliveries: *deliveries,
+                delivered: Delivered::new(*base_offset, *batch),
+            },
             Response::Lost { count, next_offset } => {
                 Self::Lost { count: *count, next_offset: *next_offset }
             }
@@ -75,7 +84,16 @@ impl Reply {
 
     /// Whether it comes unasked.
     pub(crate) fn is_pushed(&self) -> bool {
-        matches!(self, Self::Deliver(_) | Self::Lost { .. } | Self::Ended(_))
+        matches!(
+            self,
+            Self::Deliver(_) | Self::Redeliver { .. } | Self::Lost { .. } | Self::Ended(_)
+        )
+    }
+}
+
+impl Delivered {
+    fn new(base_offset: u64, batch: Batch<'_>) -> Self {
+        Self { base_offset, messages: payloads(batch), records_bytes: batch.bytes().len() }
     }
 }
 

@@ -16,7 +16,7 @@ for_both_backends! {
     an_acknowledgement_in_pieces_of_a_batch_counts,
 }
 
-const EXPLICIT: Push = Push { ack_mode: AckMode::Explicit, ..PUSH };
+const EXPLICIT: Push = Push { ack_mode: AckMode::Cumulative, ..PUSH };
 
 /// A broker whose topic `t` holds `messages`, and a client that published them.
 fn published(backend: Backend, messages: &[&str]) -> (BrokerProcess, NativeClient) {

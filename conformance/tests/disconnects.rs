@@ -4,7 +4,7 @@
 use conformance::{Backend, BrokerProcess, JsonClient, NativeClient, PUSH, Speaks};
 use conformance::{for_both_backends, frame_bytes, wait_until};
 use protocol::native::encode_request;
-use protocol::{Messages, PublishAck, Request};
+use protocol::{Messages, PublishAck, PublishTerms, Request};
 use std::thread;
 
 for_both_backends! {
@@ -37,7 +37,11 @@ fn publish_frame(message: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let messages = Messages::One(message.into());
     let ack = PublishAck::Wanted;
-    encode_request(&Request::Publish { topic: "t".into(), messages, ack }, 1, &mut bytes);
+    encode_request(
+        &Request::Publish { topic: "t".into(), messages, ack, terms: PublishTerms::default() },
+        1,
+        &mut bytes,
+    );
     bytes
 }
 

@@ -55,7 +55,8 @@ fn the_seeds_story_goes_as_it_went(backend: Backend) {
     }
     drop(publisher);
     let mut subscriber = JsonClient::connect(&broker);
-    check(&mut subscriber, &json!({"command": "SUBSCRIBE", "topic": "News", "sid": sid}), &ok);
+    let subscribe = json!({"command": "SUBSCRIBE", "topic": "News", "sid": sid});
+    check(&mut subscriber, &subscribe, &json!({"status": "ok", "next_offset": 0}));
     let pull = json!({"command": "PULL", "topic": "News", "sid": sid});
     let messages = ["News message 1", "News message 2", "News message 3"];
     check(&mut subscriber, &pull, &json!({"status": "ok", "messages": messages}));

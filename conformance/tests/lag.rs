@@ -3,7 +3,7 @@
 
 use conformance::{Backend, BrokerProcess, JsonClient, NativeClient, PUSH, Received, Reply};
 use conformance::{Speaks, for_both_backends, wait_until};
-use protocol::{AckMode, Code, LagPolicy, Messages, PublishAck, Push, Request};
+use protocol::{AckMode, Code, LagPolicy, Messages, PublishAck, PublishTerms, Push, Request};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -86,7 +86,12 @@ fn send_all(
     let send = |number| {
         let messages = Messages::One(message(number).into());
         let ack = PublishAck::Wanted;
-        publisher.send(&Request::Publish { topic: topic.into(), messages, ack })
+        publisher.send(&Request::Publish {
+            topic: topic.into(),
+            messages,
+            ack,
+            terms: PublishTerms::default(),
+        })
     };
     numbers.map(send).collect()
 }
@@ -231,7 +236,7 @@ fn hold_has_publishers_of_json_wait_too(backend: Backend) {
 
 fn hold_waits_for_acknowledgements_where_they_are_explicit(backend: Backend) {
     let (broker, mut publisher) = small_topic(backend, "1");
-    let push = Push { lag_policy: LagPolicy::Hold, ack_mode: AckMode::Explicit, ..PUSH };
+    let push = Push { lag_policy: LagPolicy::Hold, ack_mode: AckMode::Cumulative, ..PUSH };
     let mut subscriber = NativeClient::connect(&broker);
     let (mut subscription, _) = subscriber.attach("t", "s", push);
     let answered = AtomicUsize::new(0);

@@ -3,7 +3,7 @@
 use conformance::{Backend, BrokerProcess, Connection, NativeClient, Received, Reply, Speaks};
 use conformance::{for_both_backends, frame_bytes};
 use protocol::native::{VERSION, client_greeting, encode_request};
-use protocol::{Code, PublishAck, Request};
+use protocol::{Code, PublishAck, PublishTerms, Request, TopicOptions};
 
 for_both_backends! {
     the_greeting_tells_version_and_limits,
@@ -49,7 +49,7 @@ fn a_frame_may_come_a_byte_at_a_time(backend: Backend) {
     let broker = BrokerProcess::start(backend);
     let mut client = NativeClient::connect(&broker);
     let mut bytes = Vec::new();
-    let create = Request::Create { topic: "t".into(), retention: Default::default() };
+    let create = Request::Create { topic: "t".into(), options: TopicOptions::default() };
     encode_request(&create, 5, &mut bytes);
     encode_request(&Request::ListTopics, 6, &mut bytes);
     for byte in bytes {
@@ -70,7 +70,8 @@ fn hundreds_of_requests_in_one_write_are_answered_in_order(backend: Backend) {
         let payload = number.to_le_bytes();
         let messages = protocol::Messages::One((&payload[..]).into());
         let ack = PublishAck::Wanted;
-        let publish = Request::Publish { topic: "t".into(), messages, ack };
+        let publish =
+            Request::Publish { topic: "t".into(), messages, ack, terms: PublishTerms::default() };
         encode_request(&publish, 1000 + 2 * number, &mut bytes);
         let pull = Request::Pull { topic: "t".into(), subscriber: "s".into(), count_max: None };
         encode_request(&pull, 1001 + 2 * number, &mut bytes);

@@ -3,7 +3,7 @@
 use conformance::{Backend, BrokerProcess, NativeClient, PUSH, Received, Reply, Speaks};
 use conformance::{for_both_backends, wait_until};
 use protocol::batch::RECORD_HEADER_BYTES;
-use protocol::{Code, Push, Request};
+use protocol::{Code, Push, Request, SettleAnswer, Start};
 
 for_both_backends! {
     what_the_topic_holds_is_delivered_at_once,
@@ -99,8 +99,13 @@ fn deliveries_bear_the_number_of_their_subscription(backend: Backend) {
     client.publish("t", "m").expect("published");
     for (number, subscriber) in [(0, "zero"), (u32::MAX, "last"), (77, "some")] {
         let delivery = protocol::Delivery::Push(PUSH);
-        let subscribe =
-            Request::Subscribe { topic: "t".into(), subscriber: subscriber.into(), delivery };
+        let subscribe = Request::Subscribe {
+            topic: "t".into(),
+            subscriber: subscriber.into(),
+            delivery,
+            start: Start::Earliest,
+            acks: None,
+        };
         client.send_as(number, &subscribe);
         assert_eq!(client.answer_to(number), Reply::Subscribed { next_offset: 0 });
         assert_eq!(client.delivered(number).messages, [b"m"]);
@@ -271,7 +276,13 @@ fn a_detached_number_may_be_used_again(backend: Backend) {
     let (subscription, _) = client.attach("t", "s", PUSH);
     assert_eq!(client.ask(&Request::Detach { subscription }), Reply::Done);
     let delivery = protocol::Delivery::Push(PUSH);
-    let again = Request::Subscribe { topic: "t".into(), subscriber: "s".into(), delivery };
+    let again = Request::Subscribe {
+        topic: "t".into(),
+        subscriber: "s".into(),
+        delivery,
+        start: Start::Earliest,
+        acks: None,
+    };
     client.send_as(subscription, &again);
     assert_eq!(client.answer_to(subscription), Reply::Subscribed { next_offset: 0 });
     client.publish("t", "m").expect("published");
@@ -283,8 +294,13 @@ fn a_number_in_use_is_refused(backend: Backend) {
     let (subscription, _) = client.attach("t", "s", PUSH);
     for subscriber in ["s", "other"] {
         let delivery = protocol::Delivery::Push(PUSH);
-        let again =
-            Request::Subscribe { topic: "t".into(), subscriber: subscriber.into(), delivery };
+        let again = Request::Subscribe {
+            topic: "t".into(),
+            subscriber: subscriber.into(),
+            delivery,
+            start: Start::Earliest,
+            acks: None,
+        };
         client.send_as(subscription, &again);
         assert_eq!(client.answer_to(subscription), Reply::Refused(Code::SubscriptionInUse));
     }
@@ -299,7 +315,7 @@ fn an_unknown_number_is_refused(backend: Backend) {
     for subscription in [subscription + 1000, 0, u32::MAX] {
         let requests = [
             Request::Credit { subscription, bytes: 1 },
-            Request::Ack { subscription, offset: 0 },
+            Request::Ack { subscription, offset: 0, answer: SettleAnswer::Unwanted },
             Request::Detach { subscription },
         ];
         for request in requests {
@@ -318,7 +334,13 @@ fn a_connection_attaches_up_to_its_limit(backend: Backend) {
     let (first, _) = client.attach("t", "a", PUSH);
     client.attach("t", "b", PUSH);
     let delivery = protocol::Delivery::Push(PUSH);
-    let third = Request::Subscribe { topic: "t".into(), subscriber: "c".into(), delivery };
+    let third = Request::Subscribe {
+        topic: "t".into(),
+        subscriber: "c".into(),
+        delivery,
+        start: Start::Earliest,
+        acks: None,
+    };
     assert_eq!(client.ask(&third), Reply::Refused(Code::LimitReached));
     assert_eq!(client.ask(&Request::Detach { subscription: first }), Reply::Done);
     assert_eq!(client.ask(&third), Reply::Subscribed { next_offset: 0 });

@@ -2,7 +2,7 @@
 
 use conformance::{Backend, BrokerProcess, NativeClient, PUSH, Received, Reply, Speaks};
 use conformance::{for_both_backends, wait_until};
-use protocol::{Code, Lifetime, Push, Request};
+use protocol::{Code, Lifetime, Push, Request, Start};
 
 for_both_backends! {
     a_subscriber_that_stops_sending_is_let_go_without_a_false_reason,
@@ -136,7 +136,13 @@ fn an_ended_number_is_unknown_and_free(backend: Backend) {
     assert_eq!(subscriber.ask(&credit), Reply::Refused(Code::UnknownSubscription));
     assert_eq!(client.create("t"), Ok(()));
     let delivery = protocol::Delivery::Push(PUSH);
-    let again = Request::Subscribe { topic: "t".into(), subscriber: "s".into(), delivery };
+    let again = Request::Subscribe {
+        topic: "t".into(),
+        subscriber: "s".into(),
+        delivery,
+        start: Start::Earliest,
+        acks: None,
+    };
     subscriber.send_as(subscription, &again);
     assert_eq!(subscriber.answer_to(subscription), Reply::Subscribed { next_offset: 0 });
     client.publish("t", "m").expect("published");
@@ -152,6 +158,8 @@ fn the_end_of_a_former_delivery_is_not_taken_for_the_next_ones(backend: Backend)
         topic: topic.into(),
         subscriber: subscriber.into(),
         delivery,
+        start: Start::Earliest,
+        acks: None,
     };
     let number = 9000;
     for round in 0..100 {

@@ -45,14 +45,14 @@ fn check_closed(backend: Backend, expected: Code, bytes: &[u8]) {
 
 fn a_kind_that_is_not_known_is_named(backend: Backend) {
     let frames: [(u8, u8, &[u8]); 5] =
-        [(0x00, 0, b""), (0x0E, 0, b""), (0x7F, 0, b"body"), (0x80, 0, b""), (0xFF, 0, b"")];
+        [(0x00, 0, b""), (0x11, 0, b""), (0x7F, 0, b"body"), (0x80, 0, b""), (0xFF, 0, b"")];
     check(backend, Code::UnknownCommand, &frames);
 }
 
 fn a_body_that_its_kind_does_not_take_is_malformed(backend: Backend) {
-    let create = [&b"\x01\0u"[..], &[0; 24]].concat();
+    let create = [&b"\x01\0u"[..], &[0; 26]].concat();
     let too_long = [&create[..], &[0]].concat();
-    let frames: [(u8, u8, &[u8]); 16] = [
+    let frames: [(u8, u8, &[u8]); 19] = [
         (0x01, 1, b""),
         (0x01, 1, b"\x01\0t\x01\0"),
         (0x02, 0, &create[..create.len() - 1]),
@@ -69,18 +69,23 @@ fn a_body_that_its_kind_does_not_take_is_malformed(backend: Backend) {
         (0x0A, 0, b"x"),
         (0x0C, 0, b"x"),
         (0x0D, 0, b"x"),
+        (0x0E, 0, b"\0\0\0\0\0\0\0\0\x01\0\0\0"),
+        (0x0F, 0, b"\x01\0t\x01\0s\0\0\0\0"),
+        (0x10, 0, b"\x01\0t\x01\0s\0"),
     ];
     check(backend, Code::MalformedFrame, &frames);
 }
 
 fn flags_that_a_kind_does_not_have_are_malformed(backend: Backend) {
-    let subscribe = b"\x01\0t\x01\0s\0\0\0\0\0";
-    let frames: [(u8, u8, &[u8]); 6] = [
-        (0x01, 2, b"\x01\0t\x01\0\0\0\0\0\0\0"),
+    let subscribe = &[&b"\x01\0t\x01\0s"[..], &[0; 14]].concat();
+    let frames: [(u8, u8, &[u8]); 8] = [
+        (0x01, 16, b"\x01\0t\x01\0\0\0\0\0\0\0"),
+        (0x01, 12, b"\x01\0t\x01\0\0\0\0\0\0\0"),
         (0x03, 1, b"\x01\0t"),
         (0x04, 2, subscribe),
         (0x04, 4, subscribe),
-        (0x04, 9, subscribe),
+        (0x04, 16, subscribe),
+        (0x08, 2, &[0; 12]),
         (0x0C, 1, b""),
     ];
     check(backend, Code::MalformedFrame, &frames);

@@ -2,7 +2,7 @@
 
 use conformance::{Backend, BrokerProcess, Connection, JsonClient, NativeClient, PUSH, Reply};
 use conformance::{Speaks, WAIT_MAX, for_both_backends, wait_until};
-use protocol::{Code, LagPolicy, Messages, PublishAck, Push, Request};
+use protocol::{Code, LagPolicy, Messages, PublishAck, PublishTerms, Push, Request};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,6 +93,7 @@ fn publish_until_the_end(mut client: NativeClient, name: &str, acked: &AtomicUsi
             topic: "t".into(),
             messages: Messages::One(message.as_bytes().into()),
             ack: PublishAck::Wanted,
+            terms: PublishTerms::default(),
         };
         let mut bytes = Vec::new();
         protocol::native::encode_request(&request, 1, &mut bytes);

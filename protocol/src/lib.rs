@@ -16,16 +16,22 @@ mod info;
 pub mod json;
 mod names;
 pub mod native;
+mod publication;
 mod refusal;
 mod request;
 mod response;
+mod settlement;
+mod subscription;
+mod topic_options;
 
-pub use batch::{Batch, BatchBuilder};
+pub use batch::{Batch, BatchBuilder, Headers, Record};
 pub use dialect::Dialect;
 pub use info::Info;
 pub use names::{NameLimits, check_subscriber_id, check_topic_name};
+pub use publication::{Messages, PublishAck, PublishTerms, PublisherId, PublisherSequence};
 pub use refusal::{Code, Refusal};
-pub use request::{
-    AckMode, Delivery, LagPolicy, Lifetime, Messages, PublishAck, Push, Request, Retention,
-};
+pub use request::Request;
 pub use response::Response;
+pub use settlement::{OffsetRange, SettleAnswer, SettleTarget, Verdict};
+pub use subscription::{AckMode, AckTerms, Delivery, LagPolicy, Lifetime, Push, Start};
+pub use topic_options::{Durability, Retention, StorageClass, TopicOptions};

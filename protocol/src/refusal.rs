@@ -90,6 +90,17 @@ codes! {
     ShuttingDown = 28 "shutting_down",
     /// The first bytes are of a protocol that this version does not speak.
     UnsupportedProtocol = 29 "unsupported_protocol",
+    /// The journal failed: nothing is acknowledged any more until the broker is started again.
+    StorageFailed = 30 "storage_failed",
+    /// A stored message cannot be read back.
+    StorageDamaged = 31 "storage_damaged",
+    /// The subscription is of the other kind: its messages are, or are not, acknowledged
+    /// individually.
+    SubscriptionMismatch = 32 "subscription_mismatch",
+    /// The publisher's sequence number is older than what the broker remembers.
+    StaleSequence = 33 "stale_sequence",
+    /// Disk is asked of a broker without a data directory, or more durability than the topic has.
+    StorageUnavailable = 34 "storage_unavailable",
 }
 
 impl Code {

@@ -1,6 +1,9 @@
 //! What a client may ask of a broker, in whichever dialect.
 
-use crate::Batch;
+use crate::{
+    AckTerms, Delivery, Messages, OffsetRange, PublishAck, PublishTerms, SettleAnswer,
+    SettleTarget, Start, TopicOptions, Verdict,
+};
 use std::borrow::Cow;
 
 /// One request.
@@ -10,8 +13,8 @@ pub enum Request<'a> {
     Create {
         /// Its name.
         topic: Cow<'a, str>,
-        /// How much it keeps.
-        retention: Retention,
+        /// Where its messages are kept, and how many.
+        options: TopicOptions,
     },
     /// Remove a topic, its messages and its subscriptions.
     Delete {
@@ -26,8 +29,10 @@ pub enum Request<'a> {
         messages: Messages<'a>,
         /// Whether success is answered.
         ack: PublishAck,
+        /// How it is taken.
+        terms: PublishTerms,
     },
-    /// Make a named subscription that begins with the oldest message held; keep it if it exists.
+    /// Make a named subscription; keep it, with its place and terms, if it exists.
     Subscribe {
         /// The topic's name.
         topic: Cow<'a, str>,
@@ -35,6 +40,11 @@ pub enum Request<'a> {
         subscriber: Cow<'a, str>,
         /// How messages come.
         delivery: Delivery,
+        /// Where it begins if it is made.
+        start: Start,
+        /// Whether each message is acknowledged by itself, and how; `None` where the subscription
+        /// is a cursor.
+        acks: Option<AckTerms<'a>>,
     },
     /// Remove a subscription.
     Unsubscribe {
@@ -61,8 +71,32 @@ pub enum Request<'a> {
         subscription: u32,
         /// Offset of the last message done with.
         offset: u64,
+        /// Whether success is answered.
+        answer: SettleAnswer,
     },
-    /// Take unread messages of a subscription; each is returned once.
+    /// Tell what became of messages that are acknowledged individually. Offsets that are not with
+    /// a consumer, such as those settled before, are passed over.
+    Settle {
+        /// Of which subscription.
+        target: SettleTarget<'a>,
+        /// Of which messages.
+        ranges: Vec<OffsetRange>,
+        /// What became of them.
+        verdict: Verdict,
+        /// Whether success is answered; where the target is named it always is.
+        answer: SettleAnswer,
+    },
+    /// Move a subscription to another place in its topic.
+    Seek {
+        /// The topic's name.
+        topic: Cow<'a, str>,
+        /// Who subscribed.
+        subscriber: Cow<'a, str>,
+        /// Where to.
+        to: Start,
+    },
+    /// Take unread messages of a subscription; each is returned once, or, where messages are
+    /// acknowledged individually, until it is acknowledged.
     Pull {
         /// The topic's name.
         topic: Cow<'a, str>,
@@ -82,86 +116,4 @@ pub enum Request<'a> {
     Ping,
     /// What the broker says of itself.
     Info,
-}
-
-/// How much a topic keeps; what is `None` is the broker's default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Bytes held in its log.
-    pub bytes_max: Option<u64>,
-    /// Messages held in its log.
-    pub messages_max: Option<u64>,
-    /// Age of the oldest message held.
-    pub age_ms_max: Option<u64>,
-}
-
-/// What a publication appends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Messages<'a> {
-    /// One message, as JSON lines give it.
-    One(Cow<'a, [u8]>),
-    /// Many at once, in the bytes of the log.
-    Batch(Batch<'a>),
-}
-
-/// Whether a successful publication is answered. A refused one always is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishAck {
-    /// One acknowledgement for the whole batch.
-    Wanted,
-    /// None.
-    Unwanted,
-}
-
-/// How a subscription's messages come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// When they are asked for.
-    Pull,
-    /// As they are published, on this connection.
-    Push(Push),
-}
-
-/// The terms of a push delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Push {
-    /// Bytes that may be sent before more credit is given.
-    pub credit_bytes: u32,
-    /// When a message counts as read.
-    pub ack_mode: AckMode,
-    /// What happens when the subscriber falls behind what the topic holds.
-    pub lag_policy: LagPolicy,
-    /// What becomes of the subscription when the connection ends.
-    pub lifetime: Lifetime,
-}
-
-/// When a pushed message counts as read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AckMode {
-    /// As it is sent: at most once.
-    OnSend,
-    /// When it is acknowledged: at least once. What was not is sent again after a reconnect.
-    Explicit,
-}
-
-/// What happens to a connected subscriber that a topic's retention is about to overtake, after
-/// publishers were held for a bounded time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LagPolicy {
-    /// It goes on with the oldest message held, and is told how many it lost.
-    Skip,
-    /// Its connection ends, with the reason.
-    Disconnect,
-    /// Publishers wait for as long as it takes. Publish to the topic from another connection than
-    /// the one that so subscribes to it: a held connection reads no credit and no acknowledgements.
-    Hold,
-}
-
-/// What becomes of a push subscription when its connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
-    /// It stays, and goes on where it was.
-    Named,
-    /// It is removed.
-    Connection,
 }

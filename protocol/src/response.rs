@@ -31,6 +31,19 @@ pub enum Response<'a> {
         /// The messages.
         batch: Batch<'a>,
     },
+    /// What a pull took of a subscription whose messages are acknowledged individually.
+    Leased {
+        /// Offset of the first; the others follow it without a gap.
+        base_offset: u64,
+        /// How many messages retention took before they were read, since the last pull.
+        lost: u64,
+        /// How many are still to be delivered.
+        remaining: u64,
+        /// How often each of them was delivered, this time included.
+        deliveries: u32,
+        /// The messages.
+        batch: Batch<'a>,
+    },
     /// The topics, in the order of their names.
     Topics(Vec<&'a str>),
     /// A topic's subscribers, in the order of their ids.
@@ -45,6 +58,15 @@ pub enum Response<'a> {
     Deliver {
         /// Offset of the first.
         base_offset: u64,
+        /// The messages.
+        batch: Batch<'a>,
+    },
+    /// Messages that are acknowledged individually, pushed again.
+    Redeliver {
+        /// Offset of the first; the others follow it without a gap.
+        base_offset: u64,
+        /// How often each of them was delivered, this time included.
+        deliveries: u32,
         /// The messages.
         batch: Batch<'a>,
     },

@@ -2,7 +2,7 @@
 
 use crate::Output;
 use crate::topic::Pulled;
-use protocol::batch::payloads;
+use protocol::batch::records;
 use protocol::json::{self, MessagesTail};
 use protocol::native::{MessagesHead, encode_messages_head, encode_response};
 use protocol::{Info, Refusal, Response};
@@ -25,8 +25,9 @@ pub(super) enum Answer {
 impl Answer {
     pub(super) fn write_json(self, out: &mut Output) {
         match self {
-            Self::Done | Self::Pong | Self::Subscribed { .. } => {
-                out.put(json::encode_done);
+            Self::Done | Self::Pong => out.put(json::encode_done),
+            Self::Subscribed { next_offset } => {
+                out.put(|out| json::encode_subscribed(next_offset, out));
             }
             Self::Published { base_offset, .. } => {
                 out.put(|out| json::encode_published(base_offset, out));
@@ -68,8 +69,8 @@ fn borrowed(names: &[Arc<str>]) -> Vec<&str> {
 
 fn write_messages_json(pulled: &Pulled, out: &mut Output) {
     let tail = MessagesTail { lost: pulled.fetched.lost, remaining: pulled.remaining };
-    let payloads = pulled.fetched.spans.iter().flat_map(|span| payloads(span));
-    out.put(|out| json::encode_messages(payloads, tail, out));
+    let records = pulled.fetched.spans.iter().flat_map(|span| records(span));
+    out.put(|out| json::encode_messages(records, tail, out));
 }
 
 fn write_messages_native(pulled: Pulled, correlation: u32, out: &mut Output) {

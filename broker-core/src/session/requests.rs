@@ -6,7 +6,10 @@ use crate::log::FetchLimit;
 use crate::topic::Appended;
 use crate::{Broker, Now, SessionKey};
 use protocol::batch::too_large;
-use protocol::{Code, Delivery, Messages, PublishAck, Push, Refusal, Request, check_subscriber_id};
+use protocol::{
+    Code, Delivery, Messages, PublishAck, Push, Refusal, Request, SettleAnswer, Start,
+    StorageClass, check_subscriber_id,
+};
 use tracing::{debug, info};
 
 /// What became of a request.
@@ -30,12 +33,18 @@ impl Session {
         turn: &mut Turn<'_>,
     ) -> Outcome {
         let outcome = match request {
-            Request::Publish { topic, messages, ack } => self.publish(&topic, &messages, ack, turn),
+            Request::Publish { topic, messages, ack, .. } => {
+                self.publish(&topic, &messages, ack, turn)
+            }
             Request::Credit { subscription, bytes } => {
                 self.pushes.credit(subscription, bytes).map(|()| Outcome::Silent)
             }
-            Request::Ack { subscription, offset } => {
-                self.pushes.ack(subscription, offset, turn.wakes).map(|()| Outcome::Silent)
+            Request::Ack { subscription, offset, answer } => {
+                let acked = self.pushes.ack(subscription, offset, turn.wakes);
+                acked.map(|()| match answer {
+                    SettleAnswer::Wanted => Outcome::Answered(Answer::Done),
+                    SettleAnswer::Unwanted => Outcome::Silent,
+                })
             }
             other => self.rare(other, correlation, turn).map(Outcome::Answered),
         };
@@ -99,8 +108,14 @@ impl Session {
     ) -> Result<Answer, Refusal> {
         let connection = self.key.0;
         Ok(match request {
-            Request::Create { topic, retention } => {
-                self.broker.create(&topic, retention)?;
+            Request::Create { topic, options } => {
+                if options.storage == Some(StorageClass::Disk) {
+                    return Err(Refusal::new(
+                        Code::StorageUnavailable,
+                        "expected a topic in memory; this broker keeps nothing on disk",
+                    ));
+                }
+                self.broker.create(&topic, options.retention)?;
                 info!(connection, topic = &*topic, "topic created");
                 Answer::Done
             }
@@ -109,7 +124,19 @@ impl Session {
                 info!(connection, topic = &*topic, "topic deleted");
                 Answer::Done
             }
-            Request::Subscribe { topic, subscriber, delivery } => {
+            Request::Settle { .. }
+            | Request::Seek { .. }
+            | Request::Subscribe { acks: Some(_), .. }
+            | Request::Subscribe {
+                start: Start::Latest | Start::Offset(_) | Start::Time { .. },
+                ..
+            } => {
+                return Err(Refusal::new(
+                    Code::UnknownCommand,
+                    "expected a subscription that is a cursor and begins with the oldest message",
+                ));
+            }
+            Request::Subscribe { topic, subscriber, delivery, .. } => {
                 let next_offset = match delivery {
                     Delivery::Pull => self.subscribe(&topic, &subscriber)?,
                     Delivery::Push(push) => {

@@ -48,7 +48,7 @@ impl Subscription {
     /// Offset of the oldest message that may still be asked for.
     pub(super) fn needed_offset(&self) -> u64 {
         match &self.attachment {
-            Some(Attachment { push: Push { ack_mode: AckMode::Explicit, .. }, .. }) => {
+            Some(Attachment { push: Push { ack_mode: AckMode::Cumulative, .. }, .. }) => {
                 self.committed
             }
             _ => self.cursor.offset(),

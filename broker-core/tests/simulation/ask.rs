@@ -5,7 +5,7 @@ use crate::said::Tongue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use protocol::native::{client_greeting, encode_request};
-use protocol::{BatchBuilder, Code, Messages, PublishAck, Request};
+use protocol::{BatchBuilder, Code, Messages, PublishAck, PublishTerms, Request};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -71,7 +71,12 @@ fn encode_publish(topic: &str, payloads: &[Payload], ack: PublishAck, correlatio
         builder.push(payload).expect("short enough for a record");
     }
     let messages = Messages::Batch(builder.batch());
-    let request = Request::Publish { topic: Cow::Borrowed(topic), messages, ack };
+    let request = Request::Publish {
+        topic: Cow::Borrowed(topic),
+        messages,
+        ack,
+        terms: PublishTerms::default(),
+    };
     let mut out = Vec::new();
     encode_request(&request, correlation, &mut out);
     out
@@ -90,7 +95,8 @@ fn message(payload: &[u8]) -> Value {
 
 fn keys(request: &Request<'_>) -> Value {
     match request {
-        Request::Create { topic, retention } => {
+        Request::Create { topic, options } => {
+            let retention = options.retention;
             let mut limits = serde_json::Map::new();
             let keys = [
                 ("bytes", retention.bytes_max),
@@ -122,6 +128,8 @@ fn keys(request: &Request<'_>) -> Value {
         Request::Publish { .. }
         | Request::Detach { .. }
         | Request::Credit { .. }
-        | Request::Ack { .. } => panic!("no line says {request:?}"),
+        | Request::Ack { .. }
+        | Request::Settle { .. }
+        | Request::Seek { .. } => panic!("no line says {request:?}"),
     }
 }

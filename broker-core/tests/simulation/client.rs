@@ -5,7 +5,9 @@ use crate::said::{Reply, Said, Tongue};
 use crate::scenario::Scenario;
 use broker_core::Limits;
 use fastrand::Rng;
-use protocol::{AckMode, Code, Delivery, LagPolicy, Lifetime, PublishAck, Push, Request};
+use protocol::{
+    AckMode, Code, Delivery, LagPolicy, Lifetime, PublishAck, Push, Request, SettleAnswer, Start,
+};
 use std::collections::BTreeMap;
 
 /// Push subscriptions have numbers from 1 on, which are used again; other requests count on
@@ -155,7 +157,7 @@ impl Client {
             1 => rng.u64(0..last + 1),
             _ => last,
         };
-        Ask::Request(Request::Ack { subscription: number, offset })
+        Ask::Request(Request::Ack { subscription: number, offset, answer: SettleAnswer::Unwanted })
     }
 
     fn attach(&mut self, scenario: &Scenario, rng: &mut Rng) -> Ask {
@@ -168,7 +170,7 @@ impl Client {
         };
         let push = Push {
             credit_bytes: [0, 1, 500, 5000, 100_000][rng.usize(0..5)],
-            ack_mode: if rng.bool() { AckMode::OnSend } else { AckMode::Explicit },
+            ack_mode: if rng.bool() { AckMode::OnSend } else { AckMode::Cumulative },
             lag_policy: policies[rng.usize(0..3)],
             lifetime: if rng.u8(0..4) == 0 { Lifetime::Connection } else { Lifetime::Named },
         };
@@ -176,6 +178,8 @@ impl Client {
             topic: scenario.topic(rng).into(),
             subscriber: scenario.subscriber(rng).into(),
             delivery: Delivery::Push(push),
+            start: Start::Earliest,
+            acks: None,
         })
     }
 
@@ -184,9 +188,9 @@ impl Client {
         let request = match rng.u8(0..30) {
             0..7 => Request::Create {
                 topic: scenario.new_topic(rng).into(),
-                retention: scenario.retention(rng),
+                options: scenario.options(rng),
             },
-            7 => Request::Create { topic, retention: scenario.retention(rng) },
+            7 => Request::Create { topic, options: scenario.options(rng) },
             8 => Request::Delete { topic },
             9..11 => Request::Unsubscribe { topic, subscriber: scenario.subscriber(rng).into() },
             11..16 if self.tongue == Tongue::Native => {
@@ -211,7 +215,7 @@ impl Client {
     pub(crate) fn hear(&mut self, said: &Said, zeal: Zeal, rng: &mut Rng) -> Vec<(Ask, u32)> {
         match said {
             Said::Reply { correlation, reply: Reply::Subscribed { .. } }
-                if *correlation < CORRELATION_MIN =>
+                if self.tongue == Tongue::Native && *correlation < CORRELATION_MIN =>
             {
                 self.pushed.insert(*correlation, None);
                 if zeal == Zeal::Eager {
@@ -241,7 +245,11 @@ impl Client {
 
     fn release(&mut self, subscription: u32) -> Vec<(Ask, u32)> {
         let last_offset = self.pushed[&subscription];
-        let ack = last_offset.map(|offset| Request::Ack { subscription, offset });
+        let ack = last_offset.map(|offset| Request::Ack {
+            subscription,
+            offset,
+            answer: SettleAnswer::Unwanted,
+        });
         let credit = Request::Credit { subscription, bytes: CREDIT_BYTES_PLENTY };
         let correlate = |request| {
             self.correlation += 1;
@@ -254,7 +262,13 @@ impl Client {
 fn pull(scenario: &Scenario, rng: &mut Rng) -> Ask {
     let (topic, subscriber) = (scenario.topic(rng).into(), scenario.subscriber(rng).into());
     Ask::Request(match rng.u8(0..4) {
-        0 => Request::Subscribe { topic, subscriber, delivery: Delivery::Pull },
+        0 => Request::Subscribe {
+            topic,
+            subscriber,
+            delivery: Delivery::Pull,
+            start: Start::Earliest,
+            acks: None,
+        },
         _ => Request::Pull { topic, subscriber, count_max: rng.bool().then(|| rng.u32(1..10)) },
     })
 }

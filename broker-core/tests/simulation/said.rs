@@ -95,6 +95,9 @@ fn from_response(response: Response<'_>, number: u32) -> Said {
         Response::Deliver { base_offset, batch } => {
             return Said::Deliver { number, base_offset, payloads: owned(batch) };
         }
+        Response::Leased { .. } | Response::Redeliver { .. } => {
+            panic!("nothing is acknowledged individually, found {response:?}")
+        }
         Response::Lost { count, next_offset } => return Said::Lost { number, count, next_offset },
         Response::Ended(refusal) => return Said::Ended { number, code: refusal.code },
         Response::Done => Reply::Done,
@@ -127,6 +130,7 @@ struct Line {
     status: String,
     error: Option<ErrorKeys>,
     offset: Option<u64>,
+    next_offset: Option<u64>,
     messages: Option<Vec<Message>>,
     #[serde(default)]
     lost: u64,
@@ -173,6 +177,9 @@ fn from_line(line: Line) -> Reply {
     assert_eq!(line.status, "ok");
     if let Some(base_offset) = line.offset {
         return Reply::Published { base_offset, count: 1 };
+    }
+    if let Some(next_offset) = line.next_offset {
+        return Reply::Subscribed { next_offset };
     }
     if let Some(messages) = line.messages {
         let payloads = messages.into_iter().map(Message::into_payload).collect();

@@ -4,7 +4,7 @@ use crate::payload::{FILLER, Payload};
 use broker_core::Limits;
 use broker_core::limits::ENVELOPE_BYTES;
 use fastrand::Rng;
-use protocol::Retention;
+use protocol::{Retention, TopicOptions};
 
 const STEPS_MIN: usize = 600;
 const STEPS_MAX: usize = 1800;
@@ -95,7 +95,11 @@ impl Scenario {
         }
     }
 
-    pub(crate) fn retention(&self, rng: &mut Rng) -> Retention {
+    pub(crate) fn options(&self, rng: &mut Rng) -> TopicOptions {
+        TopicOptions { retention: self.retention(rng), ..TopicOptions::default() }
+    }
+
+    fn retention(&self, rng: &mut Rng) -> Retention {
         let one_in = |rng: &mut Rng, times: u8| rng.u8(0..times) == 0;
         Retention {
             bytes_max: (!one_in(rng, 3)).then(|| rng.u64(1..9000)),

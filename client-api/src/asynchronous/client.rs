@@ -5,7 +5,7 @@ use super::shared::{Handle, Shared, State};
 use super::subscription::Subscription;
 use crate::session::{Answer, Ticket};
 use crate::{Error, Operation, Options, PublisherId, Pulled, PushTerms, SubscriberId};
-use protocol::{Delivery, Info, Request, Retention};
+use protocol::{Delivery, Info, Request, Retention, Start, TopicOptions};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +80,12 @@ impl Client {
     /// # Errors
     /// As [`create_topic`](Self::create_topic).
     pub async fn create_topic_with(&self, topic: &str, retention: Retention) -> Result<(), Error> {
-        self.call(&Request::Create { topic: topic.into(), retention }).await.map(drop)
+        self.call(&Request::Create {
+            topic: topic.into(),
+            options: TopicOptions { retention, ..TopicOptions::default() },
+        })
+        .await
+        .map(drop)
     }
 
     /// Removes a topic, its messages and its subscriptions.
@@ -99,7 +104,13 @@ impl Client {
     /// [`InvalidSubscriber`](crate::Code::InvalidSubscriber).
     pub async fn subscribe(&self, topic: &str, subscriber: &SubscriberId) -> Result<u64, Error> {
         let (topic, subscriber) = (Cow::Borrowed(topic), Cow::Borrowed(subscriber.as_str()));
-        let request = Request::Subscribe { topic, subscriber, delivery: Delivery::Pull };
+        let request = Request::Subscribe {
+            topic,
+            subscriber,
+            delivery: Delivery::Pull,
+            start: Start::Earliest,
+            acks: None,
+        };
         match self.call(&request).await? {
             Answer::Subscribed { next_offset } => Ok(next_offset),
             other => unreachable!("the session checks answers, yet gave {other:?}"),

@@ -5,7 +5,7 @@ use super::pushed::Stash;
 use super::socket::Socket;
 use crate::session::{Answer, Session, Ticket};
 use crate::{Error, Messages, Options, PublisherId, Pulled, SubscriberId};
-use protocol::{Delivery, Info, Refusal, Request, Retention};
+use protocol::{Delivery, Info, Refusal, Request, Retention, Start, TopicOptions};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -96,7 +96,11 @@ impl Client {
     /// # Errors
     /// As [`create_topic`](Self::create_topic).
     pub fn create_topic_with(&mut self, topic: &str, retention: Retention) -> Result<(), Error> {
-        self.call(&Request::Create { topic: topic.into(), retention }).map(drop)
+        self.call(&Request::Create {
+            topic: topic.into(),
+            options: TopicOptions { retention, ..TopicOptions::default() },
+        })
+        .map(drop)
     }
 
     /// Removes a topic, its messages and its subscriptions.
@@ -115,7 +119,13 @@ impl Client {
     /// [`InvalidSubscriber`](crate::Code::InvalidSubscriber).
     pub fn subscribe(&mut self, topic: &str, subscriber: &SubscriberId) -> Result<u64, Error> {
         let (topic, subscriber) = (Cow::Borrowed(topic), Cow::Borrowed(subscriber.as_str()));
-        let request = Request::Subscribe { topic, subscriber, delivery: Delivery::Pull };
+        let request = Request::Subscribe {
+            topic,
+            subscriber,
+            delivery: Delivery::Pull,
+            start: Start::Earliest,
+            acks: None,
+        };
         match self.call(&request)? {
             Answer::Subscribed { next_offset } => Ok(next_offset),
             other => unreachable!("the session checks answers, yet gave {other:?}"),

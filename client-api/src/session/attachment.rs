@@ -1,7 +1,7 @@
 //! The push subscriptions of a session: their terms, their place, and their credit.
 
 use crate::{Lost, PushTerms};
-use protocol::{Delivery, Push, Request};
+use protocol::{Delivery, Push, Request, Start};
 use std::borrow::Cow;
 
 /// One push subscription.
@@ -48,6 +48,8 @@ impl Attachment {
                 lag_policy: self.terms.lag_policy,
                 lifetime: self.terms.lifetime,
             }),
+            start: Start::Earliest,
+            acks: None,
         }
     }
 

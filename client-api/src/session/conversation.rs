@@ -6,7 +6,7 @@ use super::event::{Answer, Event, SubscriptionId, Ticket};
 use super::in_flight::{Claim, InFlight, Pending, Repeat};
 use super::output::Output;
 use crate::{Error, Lost, Operation};
-use protocol::{Request, Response};
+use protocol::{Request, Response, SettleAnswer};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -178,7 +178,10 @@ impl Conversation {
             let credit = attachment.poll_credit();
             if let Some(offset) = ack {
                 let correlation = self.next_correlation();
-                self.output.put(&Request::Ack { subscription, offset }, correlation);
+                self.output.put(
+                    &Request::Ack { subscription, offset, answer: SettleAnswer::Unwanted },
+                    correlation,
+                );
             }
             if let Some(bytes) = credit {
                 let correlation = self.next_correlation();

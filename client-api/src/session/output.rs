@@ -6,7 +6,7 @@ use protocol::batch::{RECORD_HEADER_BYTES, record_header};
 use protocol::native::{
     CLIENT_GREETING_BYTES, FRAME_HEADER_BYTES, client_greeting, encode_request,
 };
-use protocol::{Batch, Messages, PublishAck, Request};
+use protocol::{Batch, Messages, PublishAck, PublishTerms, Request};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -110,7 +110,15 @@ impl Output {
     ) -> Result<(), Error> {
         let frame_start = self.buffer.len();
         let messages = Messages::Batch(batch);
-        self.put(&Request::Publish { topic: Cow::Borrowed(topic), messages, ack }, correlation);
+        self.put(
+            &Request::Publish {
+                topic: Cow::Borrowed(topic),
+                messages,
+                ack,
+                terms: PublishTerms::default(),
+            },
+            correlation,
+        );
         self.check_frame(frame_start, limits)
     }
 

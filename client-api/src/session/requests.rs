@@ -6,7 +6,7 @@ use super::text::{check_payload, check_request, check_text};
 use super::{Session, SubscriptionId, Ticket};
 use crate::{Error, Operation, PushTerms, SubscriberId};
 use protocol::native::encode_request;
-use protocol::{Batch, Delivery, PublishAck, Request};
+use protocol::{Batch, Delivery, PublishAck, Request, SettleAnswer};
 use std::time::Instant;
 
 impl Session {
@@ -161,7 +161,11 @@ impl Session {
         let attachment = self.conversation.attachments.remove(&subscription.0)?;
         if let Some(offset) = attachment.unsent_ack {
             let correlation = self.conversation.next_correlation();
-            let ack = Request::Ack { subscription: subscription.0, offset };
+            let ack = Request::Ack {
+                subscription: subscription.0,
+                offset,
+                answer: SettleAnswer::Unwanted,
+            };
             self.conversation.output.put(&ack, correlation);
         }
         let deadline = now + self.request_timeout;
@@ -241,7 +245,9 @@ fn classify(request: &Request<'_>) -> Result<(Operation, Repeats), Error> {
         | Request::Subscribe { .. }
         | Request::Detach { .. }
         | Request::Credit { .. }
-        | Request::Ack { .. } => {
+        | Request::Ack { .. }
+        | Request::Settle { .. }
+        | Request::Seek { .. } => {
             return Err(Error::InvalidRequest {
                 expected: "a request with one answer".into(),
                 found: "one that belongs to a publication or a push subscription".into(),

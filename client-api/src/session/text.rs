@@ -16,13 +16,15 @@ pub(super) fn check_request(request: &Request<'_>) -> Result<(), Error> {
         | Request::Subscribers { topic } => check_text("a topic name", topic),
         Request::Subscribe { topic, subscriber, .. }
         | Request::Unsubscribe { topic, subscriber }
-        | Request::Pull { topic, subscriber, .. } => {
+        | Request::Pull { topic, subscriber, .. }
+        | Request::Seek { topic, subscriber, .. } => {
             check_text("a topic name", topic)?;
             check_text("a subscriber id", subscriber)
         }
         Request::Detach { .. }
         | Request::Credit { .. }
         | Request::Ack { .. }
+        | Request::Settle { .. }
         | Request::ListTopics
         | Request::Ping
         | Request::Info => Ok(()),

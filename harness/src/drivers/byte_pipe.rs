@@ -12,7 +12,7 @@ use crate::intake::Intake;
 use crate::message::BatchStamp;
 use protocol::batch::PAYLOAD_BYTES_MAX;
 use protocol::native::decode_request;
-use protocol::{Delivery, Messages, PublishAck, Request, Response};
+use protocol::{Delivery, Messages, PublishAck, PublishTerms, Request, Response, Start};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -66,6 +66,8 @@ impl Driver for BytePipe {
             topic: Cow::Borrowed(&spec.topic),
             subscriber: Cow::Owned(format!("subscriber-{index}")),
             delivery: Delivery::Pull,
+            start: Start::Earliest,
+            acks: None,
         };
         connection.ask(&request, "SUBSCRIBED", |answer| {
             matches!(answer, Response::Subscribed { .. }).then_some(())
@@ -114,6 +116,7 @@ impl OperationClient for EchoClient {
             topic: Cow::Borrowed(topic),
             messages: Messages::One(Cow::Borrowed(payload)),
             ack: PublishAck::Wanted,
+            terms: PublishTerms::default(),
         })
     }
 

@@ -15,7 +15,7 @@ use protocol::native::{
     BROKER_GREETING_BYTES, BrokerGreeting, Frame, FrameDecoder, FrameStep, client_greeting,
     decode_response, encode_request,
 };
-use protocol::{BatchBuilder, Messages, PublishAck, Request, Response};
+use protocol::{BatchBuilder, Messages, PublishAck, PublishTerms, Request, Response};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -192,6 +192,7 @@ fn encode_publish(topic: &str, payload: &[u8], count: u32) -> StampedBatch {
         topic: Cow::Borrowed(topic),
         messages: Messages::Batch(records.batch()),
         ack: PublishAck::Unwanted,
+        terms: PublishTerms::default(),
     };
     let mut bytes = Vec::new();
     encode_request(&request, 0, &mut bytes);

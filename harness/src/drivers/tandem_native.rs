@@ -9,8 +9,8 @@ use crate::intake::Intake;
 use crate::message::BatchStamp;
 use protocol::native::decode_response;
 use protocol::{
-    AckMode, BatchBuilder, Delivery, Lifetime, Messages, PublishAck, Push, Request, Response,
-    Retention,
+    AckMode, BatchBuilder, Delivery, Lifetime, Messages, PublishAck, PublishTerms, Push, Request,
+    Response, Start, TopicOptions,
 };
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -78,6 +78,8 @@ impl Driver for TandemNative {
             topic: Cow::Borrowed(&spec.topic),
             subscriber: Cow::Owned(format!("subscriber-{index}")),
             delivery: Delivery::Push(push),
+            start: Start::Earliest,
+            acks: None,
         })?;
         connection.next_response("SUBSCRIBED", |response| match response {
             Response::Subscribed { .. } => Ok(()),
@@ -96,7 +98,7 @@ struct NativeClient {
 impl OperationClient for NativeClient {
     fn create(&mut self, topic: &str) -> Result<(), DriverError> {
         let topic = Cow::Borrowed(topic);
-        self.done(&Request::Create { topic, retention: Retention::default() })
+        self.done(&Request::Create { topic, options: TopicOptions::default() })
     }
 
     fn publish(&mut self, topic: &str, payload: &[u8]) -> Result<(), DriverError> {
@@ -105,7 +107,13 @@ impl OperationClient for NativeClient {
 
     fn subscribe(&mut self, topic: &str, subscriber: &str) -> Result<(), DriverError> {
         let (topic, subscriber) = (Cow::Borrowed(topic), Cow::Borrowed(subscriber));
-        let request = Request::Subscribe { topic, subscriber, delivery: Delivery::Pull };
+        let request = Request::Subscribe {
+            topic,
+            subscriber,
+            delivery: Delivery::Pull,
+            start: Start::Earliest,
+            acks: None,
+        };
         self.connection.ask(&request, "SUBSCRIBED", |answer| {
             matches!(answer, Response::Subscribed { .. }).then_some(())
         })
@@ -148,7 +156,12 @@ impl NativeClient {
         messages: Messages<'_>,
     ) -> Result<(), DriverError> {
         let topic = Cow::Borrowed(topic);
-        let request = Request::Publish { topic, messages, ack: PublishAck::Wanted };
+        let request = Request::Publish {
+            topic,
+            messages,
+            ack: PublishAck::Wanted,
+            terms: PublishTerms::default(),
+        };
         self.connection.ask(&request, "PUBLISHED", |answer| {
             matches!(answer, Response::Published { .. }).then_some(())
         })

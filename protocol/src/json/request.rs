@@ -1,15 +1,19 @@
 //! Requests as lines.
 
-use crate::{Code, Delivery, Messages, PublishAck, Refusal, Request, Retention};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use super::values::{
+    ack_terms, count_max, delay_ms, durability, message, missing, offset_ranges, retention, start,
+    storage, text,
+};
+use crate::{
+    AckTerms, Code, Delivery, Messages, PublishAck, PublishTerms, Refusal, Request, SettleAnswer,
+    SettleTarget, Start, TopicOptions, Verdict,
+};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-const COMMANDS: &str = "CREATE, DELETE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PULL, LIST_TOPICS, \
-                        GET_SUBSCRIBERS, PING or INFO";
+const COMMANDS: &str = "CREATE, DELETE, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, SEEK, PULL, ACK, NACK, \
+                        LIST_TOPICS, GET_SUBSCRIBERS, PING or INFO";
 
 /// The keys that any command takes, as they stand in the line.
 #[derive(Deserialize)]
@@ -26,26 +30,24 @@ struct Line<'a> {
     max: Option<&'a RawValue>,
     #[serde(borrow)]
     retention: Option<&'a RawValue>,
-}
-
-/// A string, borrowed where it holds no escape.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Bytes that are not UTF-8.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Base64<'a> {
     #[serde(borrow)]
-    base64: Text<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RetentionKeys {
-    bytes: Option<u64>,
-    messages: Option<u64>,
-    age_ms: Option<u64>,
+    storage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    durability: Option<&'a RawValue>,
+    #[serde(borrow)]
+    group: Option<&'a RawValue>,
+    #[serde(borrow)]
+    start: Option<&'a RawValue>,
+    #[serde(borrow)]
+    acks: Option<&'a RawValue>,
+    #[serde(borrow)]
+    to: Option<&'a RawValue>,
+    #[serde(borrow)]
+    offset: Option<&'a RawValue>,
+    #[serde(borrow)]
+    offsets: Option<&'a RawValue>,
+    #[serde(borrow)]
+    delay_ms: Option<&'a RawValue>,
 }
 
 /// Reads a request from a line. `Ok(None)`: the line is blank.
@@ -83,24 +85,32 @@ impl<'a> Line<'a> {
                 topic: self.topic()?,
                 messages: Messages::One(message(self.message)?),
                 ack: PublishAck::Wanted,
+                terms: PublishTerms { durability: durability(self.durability)?, sequence: None },
             },
             "PULL" => Request::Pull {
                 topic: self.topic()?,
                 subscriber: self.subscriber()?,
                 count_max: count_max(self.max)?,
             },
-            "CREATE" => {
-                Request::Create { topic: self.topic()?, retention: retention(self.retention)? }
-            }
+            "ACK" => self.settle(Verdict::Ack)?,
+            "NACK" => self.settle(Verdict::Nack { delay_ms: delay_ms(self.delay_ms)? })?,
+            "CREATE" => Request::Create { topic: self.topic()?, options: self.options()? },
             "DELETE" => Request::Delete { topic: self.topic()? },
             "SUBSCRIBE" => Request::Subscribe {
                 topic: self.topic()?,
                 subscriber: self.subscriber()?,
                 delivery: Delivery::Pull,
+                start: start(self.start, "start")?.unwrap_or_default(),
+                acks: self.acks()?,
             },
             "UNSUBSCRIBE" => {
                 Request::Unsubscribe { topic: self.topic()?, subscriber: self.subscriber()? }
             }
+            "SEEK" => Request::Seek {
+                topic: self.topic()?,
+                subscriber: self.subscriber()?,
+                to: self.to()?,
+            },
             "LIST_TOPICS" => Request::ListTopics,
             "GET_SUBSCRIBERS" => Request::Subscribers { topic: self.topic()? },
             "PING" => Request::Ping,
@@ -119,102 +129,56 @@ impl<'a> Line<'a> {
         text(self.topic, "topic")
     }
 
+    /// The subscription's name: `sid`, or `group` in its place.
     fn subscriber(&self) -> Result<Cow<'a, str>, Refusal> {
-        text(self.sid, "sid")
+        if self.group.is_none() {
+            return text(self.sid, "sid");
+        }
+        let group = text(self.group, "group")?;
+        if self.sid.is_some() && text(self.sid, "sid")? != group {
+            return Err(Refusal::new(
+                Code::InvalidValue,
+                "expected the same name under \"sid\" and \"group\", found two; leave one out",
+            ));
+        }
+        Ok(group)
     }
-}
 
-fn text<'a>(value: Option<&'a RawValue>, key: &'static str) -> Result<Cow<'a, str>, Refusal> {
-    let raw = value.ok_or_else(|| missing(key, "a string"))?;
-    let text: Result<Text<'a>, _> = serde_json::from_str(raw.get());
-    text.map(|text| text.0).map_err(|error| not_text(key, raw, &error))
-}
-
-fn message<'a>(value: Option<&'a RawValue>) -> Result<Cow<'a, [u8]>, Refusal> {
-    let raw = value.ok_or_else(|| missing("message", "a string"))?;
-    if !raw.get().starts_with('{') {
-        return text(value, "message").map(|text| match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        });
+    fn options(&self) -> Result<TopicOptions, Refusal> {
+        Ok(TopicOptions {
+            retention: retention(self.retention)?,
+            storage: storage(self.storage)?,
+            durability: durability(self.durability)?,
+        })
     }
-    let Ok(Base64 { base64 }) = serde_json::from_str(raw.get()) else {
-        return Err(mistyped("message", "a string, or {\"base64\":\"…\"}", raw));
-    };
-    STANDARD.decode(base64.0.as_bytes()).map(Cow::Owned).map_err(|error| {
-        Refusal::new(
-            Code::InvalidValue,
-            format!("expected base64 with padding (RFC 4648 §4) in \"message\": {error}"),
-        )
-    })
-}
 
-fn count_max(value: Option<&RawValue>) -> Result<Option<u32>, Refusal> {
-    let Some(raw) = value else { return Ok(None) };
-    let count: u64 = parse(raw, "max", "a whole number of at least 1")?;
-    if count == 0 {
-        return Err(Refusal::new(
-            Code::InvalidValue,
-            "expected \"max\" of at least 1, found 0; leave it out to pull all",
-        ));
+    /// A group's messages are acknowledged individually, and so are those of a subscription that
+    /// says how.
+    fn acks(&self) -> Result<Option<AckTerms<'static>>, Refusal> {
+        match self.acks {
+            Some(acks) => ack_terms(acks).map(Some),
+            None => Ok(self.group.map(|_| AckTerms::default())),
+        }
     }
-    Ok(Some(u32::try_from(count).unwrap_or(u32::MAX)))
-}
 
-fn retention(value: Option<&RawValue>) -> Result<Retention, Refusal> {
-    let Some(raw) = value else { return Ok(Retention::default()) };
-    let expected = "an object of \"bytes\", \"messages\" and \"age_ms\", each a whole number";
-    let keys: RetentionKeys = parse(raw, "retention", expected)?;
-    if [keys.bytes, keys.messages, keys.age_ms].contains(&Some(0)) {
-        return Err(Refusal::new(
-            Code::InvalidValue,
-            "expected limits of at least 1 in \"retention\", found 0; leave a key out to have the default",
-        ));
+    fn to(&self) -> Result<Start, Refusal> {
+        start(self.to, "to")?.ok_or_else(|| missing("to", "where the subscription is to go on"))
     }
-    Ok(Retention { bytes_max: keys.bytes, messages_max: keys.messages, age_ms_max: keys.age_ms })
-}
 
-fn parse<T: DeserializeOwned>(
-    raw: &RawValue,
-    key: &'static str,
-    expected: &'static str,
-) -> Result<T, Refusal> {
-    serde_json::from_str(raw.get()).map_err(|_| mistyped(key, expected, raw))
-}
-
-fn missing(key: &'static str, expected: &'static str) -> Refusal {
-    Refusal::new(
-        Code::MissingKey,
-        format!("expected {expected} under the key \"{key}\", found no such key"),
-    )
-}
-
-/// A string can be of the right type and still wrong, by half a surrogate pair.
-fn not_text(key: &'static str, raw: &RawValue, error: &serde_json::Error) -> Refusal {
-    if raw.get().starts_with('"') {
-        return Refusal::new(Code::InvalidJson, format!("the string under \"{key}\": {error}"));
+    fn settle(&self, verdict: Verdict) -> Result<Request<'a>, Refusal> {
+        Ok(Request::Settle {
+            target: SettleTarget::Named { topic: self.topic()?, subscriber: self.subscriber()? },
+            ranges: offset_ranges(self.offset, self.offsets)?,
+            verdict,
+            answer: SettleAnswer::Wanted,
+        })
     }
-    mistyped(key, "a string", raw)
-}
-
-fn mistyped(key: &'static str, expected: &'static str, raw: &RawValue) -> Refusal {
-    let found = match raw.get().as_bytes().first() {
-        Some(b'"') => "a string",
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b't' | b'f') => "true or false",
-        Some(b'n') => "null",
-        _ => "a number",
-    };
-    Refusal::new(
-        Code::MistypedKey,
-        format!("expected {expected} under the key \"{key}\", found {found}"),
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Durability, StorageClass};
 
     fn check(line: &str, expected: Code) {
         match decode_request(line.as_bytes()) {
@@ -284,5 +248,122 @@ mod tests {
         };
         assert_eq!(payload(r#""a\nb\u00e9""#), "a\nbé".as_bytes());
         assert_eq!(payload(r#"{"base64":"/wA="}"#), [0xFF, 0x00]);
+    }
+
+    fn request(keys: &str) -> Request<'_> {
+        match decode_request(keys.as_bytes()) {
+            Ok(Some(request)) => request,
+            other => panic!("{keys}: expected a request, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_topic_says_where_and_how_well_it_is_kept() {
+        let line =
+            r#"{"command":"CREATE","topic":"t","storage":"disk","durability":"os","retention":{}}"#;
+        let options = TopicOptions {
+            storage: Some(StorageClass::Disk),
+            durability: Some(Durability::Os),
+            ..TopicOptions::default()
+        };
+        assert_eq!(request(line), Request::Create { topic: "t".into(), options });
+        check(r#"{"command":"CREATE","topic":"t","storage":"tape"}"#, Code::InvalidValue);
+        check(r#"{"command":"CREATE","topic":"t","durability":1}"#, Code::MistypedKey);
+        check(
+            r#"{"command":"PUBLISH","topic":"t","message":"","durability":"a"}"#,
+            Code::InvalidValue,
+        );
+    }
+
+    #[test]
+    fn a_subscription_says_where_it_begins() {
+        let check_start = |value: &str, expected: Start| {
+            for (command, key) in [("SUBSCRIBE", "start"), ("SEEK", "to")] {
+                let line =
+                    format!(r#"{{"command":"{command}","topic":"t","sid":"s","{key}":{value}}}"#);
+                let (Request::Subscribe { start: found, .. } | Request::Seek { to: found, .. }) =
+                    request(&line)
+                else {
+                    panic!("{line}");
+                };
+                assert_eq!(found, expected, "{line}");
+            }
+        };
+        check_start(r#""earliest""#, Start::Earliest);
+        check_start(r#""latest""#, Start::Latest);
+        check_start(r#"{"offset":0}"#, Start::Offset(0));
+        check_start(r#"{"time_ms":1700000000000}"#, Start::Time { unix_ms: 1_700_000_000_000 });
+        let wrong = |value: &str, code| {
+            let line = format!(r#"{{"command":"SEEK","topic":"t","sid":"s","to":{value}}}"#);
+            check(&line, code);
+        };
+        wrong(r#""newest""#, Code::InvalidValue);
+        wrong("{}", Code::InvalidValue);
+        wrong(r#"{"offset":1,"time_ms":1}"#, Code::InvalidValue);
+        wrong(r#"{"offset":-1}"#, Code::MistypedKey);
+        wrong("7", Code::MistypedKey);
+        wrong("null", Code::MissingKey);
+    }
+
+    #[test]
+    fn a_group_is_a_subscription_with_individual_acks() {
+        let check_acks = |keys: &str, expected: Option<AckTerms<'static>>| {
+            let line = format!(r#"{{"command":"SUBSCRIBE","topic":"t",{keys}}}"#);
+            let Request::Subscribe { subscriber, acks, .. } = request(&line) else {
+                panic!("{line}");
+            };
+            assert_eq!((subscriber.as_ref(), acks), ("g", expected), "{line}");
+        };
+        check_acks(r#""sid":"g""#, None);
+        check_acks(r#""group":"g""#, Some(AckTerms::default()));
+        check_acks(r#""sid":"g","acks":{}"#, Some(AckTerms::default()));
+        let acks = r#"{"timeout_ms":1,"in_flight":2,"deliveries":3,"backoff_ms":4,
+                       "backoff_ms_max":5000000000,"dead_letter":"d"}"#;
+        let terms = AckTerms {
+            ack_timeout_ms: 1,
+            in_flight_max: 2,
+            deliveries_max: 3,
+            backoff_ms_min: 4,
+            backoff_ms_max: u32::MAX,
+            dead_letter: Some("d".into()),
+        };
+        check_acks(&format!(r#""sid":"g","group":"g","acks":{acks}"#), Some(terms));
+        let wrong = |keys: &str, code| {
+            check(&format!(r#"{{"command":"SUBSCRIBE","topic":"t",{keys}}}"#), code);
+        };
+        wrong(r#""sid":"g","group":"h""#, Code::InvalidValue);
+        wrong(r#""group":"g","acks":{"timeout":1}"#, Code::MistypedKey);
+        wrong(r#""group":"g","acks":{"in_flight":0}"#, Code::InvalidValue);
+        wrong(r#""group":"g","acks":{"dead_letter":""}"#, Code::InvalidValue);
+        wrong(r#""acks":{}"#, Code::MissingKey);
+    }
+
+    #[test]
+    fn offsets_are_settled_in_ranges() {
+        let check_settled = |line: &str, expected: &[(u64, u32)], expected_verdict: Verdict| {
+            let Request::Settle { target, ranges, verdict, answer } = request(line) else {
+                panic!("{line}");
+            };
+            let named = SettleTarget::Named { topic: "t".into(), subscriber: "g".into() };
+            assert_eq!((target, answer), (named, SettleAnswer::Wanted), "{line}");
+            let ranges: Vec<_> = ranges.iter().map(|range| (range.first, range.count)).collect();
+            assert_eq!((&ranges[..], verdict), (expected, expected_verdict), "{line}");
+        };
+        let ack = r#"{"command":"ACK","topic":"t","group":"g","offset":7}"#;
+        check_settled(ack, &[(7, 1)], Verdict::Ack);
+        let acks = r#"{"command":"ACK","topic":"t","sid":"g","offsets":[4,5,6,9,1]}"#;
+        check_settled(acks, &[(4, 3), (9, 1), (1, 1)], Verdict::Ack);
+        let nack = r#"{"command":"NACK","topic":"t","sid":"g","offset":7}"#;
+        check_settled(nack, &[(7, 1)], Verdict::Nack { delay_ms: None });
+        let later = r#"{"command":"NACK","topic":"t","sid":"g","offset":7,"delay_ms":5000000000}"#;
+        check_settled(later, &[(7, 1)], Verdict::Nack { delay_ms: Some(u32::MAX - 1) });
+        let wrong = |keys: &str, code| {
+            check(&format!(r#"{{"command":"ACK","topic":"t","sid":"g"{keys}}}"#), code);
+        };
+        wrong("", Code::MissingKey);
+        wrong(r#","offset":"1""#, Code::MistypedKey);
+        wrong(r#","offsets":[]"#, Code::InvalidValue);
+        wrong(r#","offset":1,"offsets":[1]"#, Code::InvalidValue);
+        wrong(r#","offset":18446744073709551615"#, Code::InvalidValue);
     }
 }

@@ -1,6 +1,6 @@
 //! Responses as lines.
 
-use crate::{Info, Refusal};
+use crate::{Headers, Info, Record, Refusal};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BufMut;
@@ -27,26 +27,116 @@ pub fn encode_published(offset: u64, out: &mut impl BufMut) {
     end(out);
 }
 
-/// Answers PULL with `payloads`, oldest first.
+/// Answers SUBSCRIBE and SEEK.
+pub fn encode_subscribed(next_offset: u64, out: &mut impl BufMut) {
+    out.put_slice(b"{\"status\":\"ok\",\"next_offset\":");
+    put_json(out, &next_offset);
+    end(out);
+}
+
+/// Answers PULL with `records`, oldest first.
 pub fn encode_messages<'a>(
-    payloads: impl Iterator<Item = &'a [u8]>,
+    records: impl Iterator<Item = Record<'a>> + Clone,
     tail: MessagesTail,
     out: &mut impl BufMut,
 ) {
+    put_records(records, out);
+    put_tail(tail, out);
+    end(out);
+}
+
+/// What a PULL took of a subscription whose messages are acknowledged individually.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Offset of the first message; the others follow it without a gap.
+    pub base_offset: u64,
+    /// How often each of them was delivered, this time included.
+    pub deliveries: u32,
+}
+
+/// Answers PULL of a subscription whose messages are acknowledged individually with `records`,
+/// oldest first.
+pub fn encode_leased<'a>(
+    records: impl Iterator<Item = Record<'a>> + Clone,
+    lease: Lease,
+    tail: MessagesTail,
+    out: &mut impl BufMut,
+) {
+    let count = put_records(records, out);
+    out.put_slice(b",\"offsets\":[");
+    for index in 0..count {
+        put_comma(index, out);
+        put_json(out, &lease.base_offset.saturating_add(index));
+    }
+    out.put_slice(b"],\"deliveries\":");
+    put_json(out, &lease.deliveries);
+    put_tail(tail, out);
+    end(out);
+}
+
+/// Begins an answer with messages, and their headers where one of them has any; gives how many.
+fn put_records<'a>(
+    records: impl Iterator<Item = Record<'a>> + Clone,
+    out: &mut impl BufMut,
+) -> u64 {
     out.put_slice(b"{\"status\":\"ok\",\"messages\":[");
-    for (index, payload) in payloads.enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        put_message(out, payload);
+    let (mut count, mut any_headers) = (0, false);
+    for record in records.clone() {
+        put_comma(count, out);
+        put_message(out, record.payload);
+        any_headers |= !record.headers.is_empty();
+        count += 1;
     }
     out.put_u8(b']');
+    if any_headers {
+        put_all_headers(records, out);
+    }
+    count
+}
+
+#[cold]
+fn put_all_headers<'a>(records: impl Iterator<Item = Record<'a>>, out: &mut impl BufMut) {
+    out.put_slice(b",\"headers\":[");
+    for (index, record) in (0..).zip(records) {
+        put_comma(index, out);
+        put_headers(record.headers, out);
+    }
+    out.put_u8(b']');
+}
+
+/// An object's keys are different: of headers with the same key the last is written.
+fn put_headers(headers: Headers<'_>, out: &mut impl BufMut) {
+    if headers.is_empty() {
+        out.put_slice(b"null");
+        return;
+    }
+    let mut written = 0;
+    let mut left = headers;
+    while let Some((key, value)) = left.next() {
+        if left.value_of(key).is_some() {
+            continue;
+        }
+        out.put_u8(if written == 0 { b'{' } else { b',' });
+        put_json(out, key);
+        out.put_u8(b':');
+        put_message(out, value);
+        written += 1;
+    }
+    out.put_u8(b'}');
+}
+
+fn put_tail(tail: MessagesTail, out: &mut impl BufMut) {
     for (key, count) in [("lost", tail.lost), ("remaining", tail.remaining)] {
         if count > 0 {
             out.put_slice(format!(",\"{key}\":{count}").as_bytes());
         }
     }
-    end(out);
+}
+
+fn put_comma(index: u64, out: &mut impl BufMut) {
+    if index > 0 {
+        out.put_u8(b',');
+    }
 }
 
 /// Answers LIST_TOPICS.
@@ -105,7 +195,8 @@ fn put_json<T: Serialize + ?Sized>(out: &mut impl BufMut, value: &T) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Code;
+    use crate::batch::records;
+    use crate::{BatchBuilder, Code};
     use serde_json::{Value, json};
 
     fn line(encode: impl FnOnce(&mut Vec<u8>)) -> Value {
@@ -119,16 +210,47 @@ mod tests {
     #[test]
     fn messages_are_plain_strings_and_other_bytes_base64() {
         let payloads: [&[u8]; 3] = [b"a\"\n", "é".as_bytes(), b"\xFF\x00"];
-        let all_read = MessagesTail { lost: 0, remaining: 0 };
-        let found = line(|out| encode_messages(payloads.into_iter(), all_read, out));
+        let found = line(|out| encode_messages(built(&payloads).batch().records(), ALL_READ, out));
         let expected = json!({"status": "ok", "messages": ["a\"\n", "é", {"base64": "/wA="}]});
+        assert_eq!(found, expected);
+    }
+
+    const ALL_READ: MessagesTail = MessagesTail { lost: 0, remaining: 0 };
+
+    fn built(payloads: &[&[u8]]) -> BatchBuilder {
+        let mut builder = BatchBuilder::new();
+        payloads.iter().for_each(|payload| builder.push(payload).expect("small"));
+        builder
+    }
+
+    #[test]
+    fn headers_stand_beside_the_messages_where_there_are_any() {
+        let mut builder = built(&[b"plain"]);
+        let headers: [(&str, &[u8]); 3] = [("k", b"first"), ("b", b"\xFF\x00"), ("k", b"last")];
+        builder.push_with_headers(headers, b"rich").expect("small");
+        let found = line(|out| encode_messages(builder.batch().records(), ALL_READ, out));
+        let headers = json!([null, {"b": {"base64": "/wA="}, "k": "last"}]);
+        let messages = json!(["plain", "rich"]);
+        assert_eq!(found, json!({"status": "ok", "messages": messages, "headers": headers}));
+    }
+
+    #[test]
+    fn leased_messages_have_their_offsets_and_deliveries() {
+        let builder = built(&[b"a", b"b"]);
+        let lease = Lease { base_offset: 7, deliveries: 2 };
+        let tail = MessagesTail { lost: 0, remaining: 1 };
+        let found = line(|out| encode_leased(builder.batch().records(), lease, tail, out));
+        let expected = json!({
+            "status": "ok", "messages": ["a", "b"], "offsets": [7, 8], "deliveries": 2,
+            "remaining": 1,
+        });
         assert_eq!(found, expected);
     }
 
     #[test]
     fn what_was_lost_and_what_remains_is_told() {
         let tail = MessagesTail { lost: 3, remaining: 4 };
-        let found = line(|out| encode_messages(std::iter::empty(), tail, out));
+        let found = line(|out| encode_messages(records(&[]), tail, out));
         assert_eq!(found, json!({"status": "ok", "messages": [], "lost": 3, "remaining": 4}));
     }
 

@@ -37,6 +37,10 @@ impl<'a> Fields<'a> {
         self.take(name).map(u64::from_le_bytes)
     }
 
+    pub(super) fn u128(&mut self, name: &'static str) -> Result<u128, Refusal> {
+        self.take(name).map(u128::from_le_bytes)
+    }
+
     pub(super) fn text(&mut self, name: &'static str) -> Result<&'a str, Refusal> {
         let length = usize::from(self.u16(name)?);
         let (head, tail) = self.rest.split_at_checked(length).ok_or_else(|| {
@@ -55,6 +59,11 @@ impl<'a> Fields<'a> {
             texts.push(self.text(name)?);
         }
         Ok(texts)
+    }
+
+    /// How many bytes are left.
+    pub(super) fn left_bytes(&self) -> usize {
+        self.rest.len()
     }
 
     /// All that is left.

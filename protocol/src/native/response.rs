@@ -19,10 +19,14 @@ mod kind {
     pub(super) const DELIVER: u8 = 0x89;
     pub(super) const LOST: u8 = 0x8A;
     pub(super) const ENDED: u8 = 0x8B;
+    pub(super) const LEASED: u8 = 0x8C;
+    pub(super) const REDELIVER: u8 = 0x8D;
 }
 
 const DELIVER_FIELDS_BYTES: usize = 12;
 const MESSAGES_FIELDS_BYTES: usize = 28;
+const LEASED_FIELDS_BYTES: usize = 32;
+const REDELIVER_FIELDS_BYTES: usize = 16;
 
 /// Bytes of a DELIVER frame before its records.
 pub const DELIVER_HEADER_BYTES: usize = FRAME_HEADER_BYTES + DELIVER_FIELDS_BYTES;
@@ -39,6 +43,31 @@ pub fn encode_deliver_head(
     put_header(out, kind::DELIVER, 0, subscription, DELIVER_FIELDS_BYTES + records_bytes);
     out.put_u64_le(base_offset);
     out.put_u32_le(count);
+}
+
+/// Bytes of a REDELIVER frame before its records.
+pub const REDELIVER_HEADER_BYTES: usize = FRAME_HEADER_BYTES + REDELIVER_FIELDS_BYTES;
+
+/// What a REDELIVER frame says before its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedeliverHead {
+    /// Offset of the first message.
+    pub base_offset: u64,
+    /// How often each of them was delivered, this time included.
+    pub deliveries: u32,
+    /// How many records follow.
+    pub count: u32,
+    /// Of how many bytes.
+    pub records_bytes: usize,
+}
+
+/// Writes the head of a REDELIVER frame; the records must follow.
+pub fn encode_redeliver_head(head: RedeliverHead, subscription: u32, out: &mut impl BufMut) {
+    let body_bytes = REDELIVER_FIELDS_BYTES + head.records_bytes;
+    put_header(out, kind::REDELIVER, 0, subscription, body_bytes);
+    out.put_u64_le(head.base_offset);
+    out.put_u32_le(head.deliveries);
+    out.put_u32_le(head.count);
 }
 
 /// What a MESSAGES frame says before its records.
@@ -66,6 +95,23 @@ pub fn encode_messages_head(head: MessagesHead, correlation: u32, out: &mut impl
     out.put_u32_le(head.count);
 }
 
+/// Writes the head of a LEASED frame, whose messages were each delivered `deliveries` times; the
+/// records must follow.
+pub fn encode_leased_head(
+    head: MessagesHead,
+    deliveries: u32,
+    correlation: u32,
+    out: &mut impl BufMut,
+) {
+    let body_bytes = LEASED_FIELDS_BYTES + head.records_bytes;
+    put_header(out, kind::LEASED, 0, correlation, body_bytes);
+    out.put_u64_le(head.base_offset);
+    out.put_u64_le(head.lost);
+    out.put_u64_le(head.remaining);
+    out.put_u32_le(deliveries);
+    out.put_u32_le(head.count);
+}
+
 /// Writes a response as a frame.
 pub fn encode_response(response: &Response<'_>, correlation: u32, out: &mut impl BufMut) {
     match response {
@@ -90,6 +136,17 @@ pub fn encode_response(response: &Response<'_>, correlation: u32, out: &mut impl
             encode_messages_head(head, correlation, out);
             out.put_slice(batch.bytes());
         }
+        Response::Leased { base_offset, lost, remaining, deliveries, batch } => {
+            let head = MessagesHead {
+                base_offset: *base_offset,
+                lost: *lost,
+                remaining: *remaining,
+                count: batch.count(),
+                records_bytes: batch.bytes().len(),
+            };
+            encode_leased_head(head, *deliveries, correlation, out);
+            out.put_slice(batch.bytes());
+        }
         Response::Topics(names) => {
             put_header(out, kind::TOPICS, 0, correlation, texts_bytes(names));
             put_texts(out, names);
@@ -108,6 +165,16 @@ pub fn encode_response(response: &Response<'_>, correlation: u32, out: &mut impl
             let bytes = batch.bytes();
             encode_deliver_head(correlation, *base_offset, batch.count(), bytes.len(), out);
             out.put_slice(bytes);
+        }
+        Response::Redeliver { base_offset, deliveries, batch } => {
+            let head = RedeliverHead {
+                base_offset: *base_offset,
+                deliveries: *deliveries,
+                count: batch.count(),
+                records_bytes: batch.bytes().len(),
+            };
+            encode_redeliver_head(head, correlation, out);
+            out.put_slice(batch.bytes());
         }
         Response::Lost { count, next_offset } => {
             put_header(out, kind::LOST, 0, correlation, 16);
@@ -152,6 +219,18 @@ pub fn decode_response(frame: Frame<'_>) -> Result<Response<'_>, Refusal> {
             remaining: fields.u64("remaining")?,
             batch: decode_batch(&mut fields)?,
         },
+        kind::LEASED => Response::Leased {
+            base_offset: fields.u64("base offset")?,
+            lost: fields.u64("lost")?,
+            remaining: fields.u64("remaining")?,
+            deliveries: fields.u32("deliveries")?,
+            batch: decode_batch(&mut fields)?,
+        },
+        kind::REDELIVER => Response::Redeliver {
+            base_offset: fields.u64("base offset")?,
+            deliveries: fields.u32("deliveries")?,
+            batch: decode_batch(&mut fields)?,
+        },
         kind::TOPICS => Response::Topics(fields.texts("topics")?),
         kind::SUBSCRIBERS => Response::Subscribers(fields.texts("subscribers")?),
         kind::PONG => Response::Pong,
@@ -164,7 +243,7 @@ pub fn decode_response(frame: Frame<'_>) -> Result<Response<'_>, Refusal> {
         other => {
             return Err(Refusal::new(
                 Code::UnknownCommand,
-                format!("expected a response's kind, 0x80 to 0x8b, found {other:#04x}"),
+                format!("expected a response's kind, 0x80 to 0x8d, found {other:#04x}"),
             ));
         }
     };

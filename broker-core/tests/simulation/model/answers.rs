@@ -43,8 +43,8 @@ impl Model {
 
     fn request(&mut self, request: &Request<'_>, correlation: u32, at: &mut Moment<'_>) {
         let outcome = match request {
-            Request::Create { topic, retention } => {
-                self.create(topic, *retention).map(|()| Some(Reply::Done))
+            Request::Create { topic, options } => {
+                self.create(topic, options.retention).map(|()| Some(Reply::Done))
             }
             Request::Delete { topic } => self.delete(topic, at).map(|()| Some(Reply::Done)),
             Request::Unsubscribe { topic, subscriber } => {
@@ -56,10 +56,10 @@ impl Model {
             Request::Credit { subscription, bytes } => {
                 self.credit(at.key, *subscription, *bytes).map(|()| None)
             }
-            Request::Ack { subscription, offset } => {
+            Request::Ack { subscription, offset, .. } => {
                 self.ack(at.key, *subscription, *offset, at.now).map(|()| None)
             }
-            Request::Subscribe { topic, subscriber, delivery } => {
+            Request::Subscribe { topic, subscriber, delivery, .. } => {
                 self.subscribe(topic, subscriber, *delivery, correlation, at).map(|()| None)
             }
             Request::Pull { topic, subscriber, count_max } => {
@@ -76,6 +76,7 @@ impl Model {
                 self.check_info(&info, at.now);
                 Ok(None)
             }
+            Request::Settle { .. } | Request::Seek { .. } => unreachable!("no one asks these"),
             Request::Publish { .. } => unreachable!("publications are asks of their own"),
         };
         match outcome {
@@ -118,13 +119,12 @@ impl Model {
         }
         let topic = self.topics.get_mut(name).expect("it was checked");
         match at.reply(correlation) {
-            Reply::Subscribed { next_offset } if at.tongue == Tongue::Native => {
+            Reply::Subscribed { next_offset } => {
                 topic.observe_cursor(id, next_offset);
                 if is_new {
                     topic.observe_first(next_offset, at.now);
                 }
             }
-            Reply::Done if at.tongue == Tongue::Json => {}
             other => panic!("expected to be subscribed, found {other:?}"),
         }
         Ok(())

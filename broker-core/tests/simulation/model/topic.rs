@@ -269,7 +269,7 @@ impl Subscriber {
     pub(super) fn needed_offset(&self) -> u64 {
         let Some(position) = self.position else { return self.began_after };
         match &self.attachment {
-            Some(Attachment { push: Push { ack_mode: AckMode::Explicit, .. }, .. }) => {
+            Some(Attachment { push: Push { ack_mode: AckMode::Cumulative, .. }, .. }) => {
                 position.committed
             }
             _ => position.cursor,

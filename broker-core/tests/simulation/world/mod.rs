@@ -86,8 +86,8 @@ impl World {
         let key = self.admit(Tongue::Json, Role::Anyone);
         for _ in 0..self.rng.usize(1..4) {
             let topic = self.scenario.new_topic(&mut self.rng).into();
-            let retention = self.scenario.retention(&mut self.rng);
-            self.link(key).send(Ask::Request(Request::Create { topic, retention }), 0);
+            let options = self.scenario.options(&mut self.rng);
+            self.link(key).send(Ask::Request(Request::Create { topic, options }), 0);
         }
     }
 

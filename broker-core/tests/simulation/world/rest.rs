@@ -7,7 +7,7 @@ use crate::client::{Role, Zeal};
 use crate::invariants;
 use crate::said::Tongue;
 use broker_core::SessionKey;
-use protocol::{Delivery, Request};
+use protocol::{Delivery, Request, Start};
 
 /// Rounds in which something still moves; a world that needs more is going in circles.
 const ROUNDS_MAX: usize = 2000;
@@ -141,6 +141,8 @@ impl World {
                     topic: topic.clone().into(),
                     subscriber: subscriber.into(),
                     delivery,
+                    start: Start::Earliest,
+                    acks: None,
                 },
             );
             while self.model.has_unread(&topic, subscriber) {

@@ -1,68 +1,20 @@
 //! The native wire survives any cut of its bytes, and no bytes make it panic.
 
+mod strategies;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::native::{
     FrameDecoder, FrameStep, decode_request, decode_response, encode_request, encode_response,
 };
 use protocol::{
-    AckMode, BatchBuilder, Code, Delivery, LagPolicy, Lifetime, Messages, PublishAck, Push,
-    Refusal, Request, Response, Retention,
+    BatchBuilder, Code, Durability, Messages, PublishAck, PublishTerms, PublisherId,
+    PublisherSequence, Refusal, Request, Response,
 };
-use std::borrow::Cow;
+use strategies::{name, plain_request, terms};
 
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 const FRAME_BYTES_MAX: usize = 1 << 22;
-
-fn name() -> impl Strategy<Value = Cow<'static, str>> {
-    "\\PC{0,20}".prop_map(Cow::Owned)
-}
-
-fn delivery() -> impl Strategy<Value = Delivery> {
-    let ack_mode = prop_oneof![Just(AckMode::OnSend), Just(AckMode::Explicit)];
-    let lag_policy =
-        prop_oneof![Just(LagPolicy::Skip), Just(LagPolicy::Disconnect), Just(LagPolicy::Hold)];
-    let lifetime = prop_oneof![Just(Lifetime::Named), Just(Lifetime::Connection)];
-    let push = (any::<u32>(), ack_mode, lag_policy, lifetime).prop_map(
-        |(credit_bytes, ack_mode, lag_policy, lifetime)| {
-            Delivery::Push(Push { credit_bytes, ack_mode, lag_policy, lifetime })
-        },
-    );
-    prop_oneof![Just(Delivery::Pull), push]
-}
-
-fn limit() -> impl Strategy<Value = Option<u64>> {
-    proptest::option::of(1u64..)
-}
-
-/// Every request but PUBLISH, which borrows its batch.
-fn plain_request() -> impl Strategy<Value = Request<'static>> {
-    prop_oneof![
-        (name(), limit(), limit(), limit()).prop_map(
-            |(topic, bytes_max, messages_max, age_ms_max)| Request::Create {
-                topic,
-                retention: Retention { bytes_max, messages_max, age_ms_max },
-            }
-        ),
-        name().prop_map(|topic| Request::Delete { topic }),
-        (name(), name(), delivery()).prop_map(|(topic, subscriber, delivery)| {
-            Request::Subscribe { topic, subscriber, delivery }
-        }),
-        (name(), name()).prop_map(|(topic, subscriber)| Request::Unsubscribe { topic, subscriber }),
-        any::<u32>().prop_map(|subscription| Request::Detach { subscription }),
-        any::<(u32, u32)>()
-            .prop_map(|(subscription, bytes)| Request::Credit { subscription, bytes }),
-        any::<(u32, u64)>()
-            .prop_map(|(subscription, offset)| Request::Ack { subscription, offset }),
-        (name(), name(), proptest::option::of(1u32..)).prop_map(
-            |(topic, subscriber, count_max)| Request::Pull { topic, subscriber, count_max }
-        ),
-        Just(Request::ListTopics),
-        name().prop_map(|topic| Request::Subscribers { topic }),
-        Just(Request::Ping),
-        Just(Request::Info),
-    ]
-}
 
 /// What a decoder makes of `stream` when its bytes come cut at `cuts`, in the words of `Debug`.
 fn decode_cut(
@@ -114,9 +66,65 @@ fn response_words(frame: protocol::native::Frame<'_>) -> String {
 fn builder(payloads: &[Vec<u8>]) -> BatchBuilder {
     let mut builder = BatchBuilder::new();
     for payload in payloads {
-        builder.push(payload).expect("small");
+        // Every other message with a header.
+        let header = [("key", payload.as_slice())].into_iter().take(payload.len() % 2);
+        builder.push_with_headers(header, payload).expect("small");
     }
     builder
+}
+
+#[track_caller]
+fn check_bytes(request: &Request<'_>, expected: &[u8]) {
+    let mut bytes = Vec::new();
+    encode_request(request, 7, &mut bytes);
+    assert_eq!(bytes, expected, "{request:?}");
+}
+
+#[track_caller]
+fn check_refused(kind: u8, flags: u8, body: &[u8], expected: Code) {
+    let frame = protocol::native::Frame { kind, flags, correlation: 7, body };
+    let refusal = decode_request(frame, MESSAGE_BYTES_MAX).expect_err("a wrong frame");
+    assert_eq!(refusal.code, expected, "{frame:?}: {refusal}");
+}
+
+#[test]
+fn a_publication_says_who_sent_it_between_topic_and_count() {
+    let messages = Messages::One(b"m"[..].into());
+    let sequence = PublisherSequence { publisher: PublisherId(0x0102), sequence: 9 };
+    let terms = PublishTerms { durability: Some(Durability::Os), sequence: Some(sequence) };
+    let request = Request::Publish { topic: "t".into(), messages, ack: PublishAck::Wanted, terms };
+    let mut expected = vec![44, 0, 0, 0, 0x01, 7, 0, 0, 7, 0, 0, 0, 1, 0, b't'];
+    expected.extend([2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend([1, 0, 0, 0, 1, 0, 0, 0, b'm']);
+    check_bytes(&request, &expected);
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_refused() {
+    let subscribe = [&[0; 9][..], &[0; 9]].concat();
+    for flags in [2, 4, 6, 10, 12, 11, 16] {
+        check_refused(0x04, flags, &subscribe, Code::MalformedFrame);
+    }
+    for flags in [12, 16] {
+        check_refused(0x01, flags, &[0; 6], Code::MalformedFrame);
+    }
+    check_refused(0x08, 2, &[0; 12], Code::MalformedFrame);
+    check_refused(0x0F, 2, &[0; 12], Code::MalformedFrame);
+    check_refused(0x10, 1, &[0; 13], Code::MalformedFrame);
+    check_refused(0x11, 1, &[], Code::UnknownCommand);
+}
+
+#[test]
+fn what_is_settled_is_at_least_one_offset() {
+    let body = |delay_ms: u32, ranges: u32, count: u32| {
+        let numbers = [1, delay_ms, ranges, 0, 0, count];
+        numbers.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>()
+    };
+    check_refused(0x0E, 0, &body(0, 1, 0), Code::InvalidValue);
+    check_refused(0x0E, 0, &body(0, 2, 1), Code::MalformedFrame);
+    check_refused(0x0E, 0, &body(0, u32::MAX, 1), Code::MalformedFrame);
+    check_refused(0x0E, 0, &body(5, 1, 1), Code::MalformedFrame);
+    check_refused(0x0E, 0, &body(0, 0, 1)[..12], Code::InvalidValue);
 }
 
 proptest! {
@@ -140,6 +148,7 @@ proptest! {
         topic in name(),
         payloads in vec(vec(any::<u8>(), 0..50), 0..20),
         wanted: bool,
+        terms in terms(),
         correlation: u32,
         mut cuts in vec(0usize..600, 0..12),
     ) {
@@ -147,7 +156,7 @@ proptest! {
         let builder = builder(&payloads);
         let ack = if wanted { PublishAck::Wanted } else { PublishAck::Unwanted };
         let messages = Messages::Batch(builder.batch());
-        let request = Request::Publish { topic, messages, ack };
+        let request = Request::Publish { topic, messages, ack, terms };
         let mut stream = Vec::new();
         encode_request(&request, correlation, &mut stream);
         let expected = vec![(correlation, format!("{:?}", Ok::<_, Refusal>(&request)))];
@@ -159,6 +168,7 @@ proptest! {
         payloads in vec(vec(any::<u8>(), 0..50), 0..20),
         texts in vec("\\PC{0,20}", 0..8),
         numbers: [u64; 3],
+        deliveries: u32,
         code in proptest::sample::select(Code::ALL),
         mut cuts in vec(0usize..1200, 0..12),
     ) {
@@ -173,6 +183,8 @@ proptest! {
             Response::Published { base_offset, count: batch.count() },
             Response::Subscribed { next_offset: lost },
             Response::Messages { base_offset, lost, remaining, batch },
+            Response::Leased { base_offset, lost, remaining, deliveries, batch },
+            Response::Redeliver { base_offset, deliveries, batch },
             Response::Topics(names.clone()),
             Response::Subscribers(names),
             Response::Pong,
@@ -193,7 +205,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_a_decoder_panic_and_no_cut_changes_what_it_finds(
-        stream in vec(prop_oneof![3 => 0u8..16, 1 => any::<u8>()], 0..200),
+        stream in vec(prop_oneof![3 => 0u8..18, 1 => any::<u8>()], 0..200),
         mut cuts in vec(0usize..200, 0..12),
     ) {
         cuts.sort_unstable();
