@@ -7,6 +7,11 @@
 
 mod broker;
 mod input;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "no subscription is individually acknowledged yet")
+)]
+mod leases;
 pub mod limits;
 pub mod log;
 mod now;
