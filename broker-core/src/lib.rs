@@ -21,6 +21,7 @@ mod publishers;
 mod session;
 mod tally;
 mod topic;
+mod topic_rules;
 mod wake;
 
 pub use broker::{Broker, Identity};
@@ -29,4 +30,5 @@ pub use limits::Limits;
 pub use now::Now;
 pub use output::Output;
 pub use session::{Session, Turn};
+pub use topic_rules::{TopicRule, TopicRules};
 pub use wake::{AttachmentId, Cause, SessionKey, Wake, Wakes};
