@@ -9,6 +9,9 @@ pub const ENVELOPE_BYTES: usize = 64 * 1024;
 /// The smallest that a segment of the journal may be: a page of memory or disk.
 pub const SEGMENT_BYTES_MIN: u64 = 4096;
 
+/// The largest that a segment of the journal may be.
+pub const SEGMENT_BYTES_MAX: u64 = 4 << 30;
+
 /// How many segments the whole journal has room for at least: the one that is written, the one
 /// made ready after it, one that is moved forward, and one that is kept.
 pub const SEGMENTS_MIN: u64 = 4;
@@ -223,10 +226,18 @@ impl Limits {
             SEGMENT_BYTES_MIN,
             "raise it, or leave it out to have the default",
         )?;
+        if self.journal_segment_bytes_max > SEGMENT_BYTES_MAX {
+            return Err(LimitError {
+                key: "journal_segment_bytes_max",
+                expected: format!("at most {SEGMENT_BYTES_MAX} bytes"),
+                found: self.journal_segment_bytes_max.to_string(),
+                advice: "lower it, or leave it out to have the default",
+            });
+        }
         check_least_bytes(
             "journal_bytes_max",
             self.journal_bytes_max,
-            self.journal_segment_bytes_max.saturating_mul(SEGMENTS_MIN),
+            self.journal_segment_bytes_max * SEGMENTS_MIN,
             "raise it, or lower journal_segment_bytes_max to a quarter of it",
         )?;
         check_least_bytes(
@@ -326,7 +337,7 @@ mod tests {
         let limits = Limits { journal_snapshot_bytes: 1 << 35, ..Limits::default() };
         check_at_fault(&limits, "journal_bytes_max", "at least 34359738368 bytes");
         let limits = Limits { journal_segment_bytes_max: u64::MAX, ..Limits::default() };
-        check_at_fault(&limits, "journal_bytes_max", "at least 18446744073709551615 bytes");
+        check_at_fault(&limits, "journal_segment_bytes_max", "at most 4294967296 bytes");
     }
 
     #[test]
