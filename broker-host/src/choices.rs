@@ -12,6 +12,10 @@ use serde::Deserialize;
 use crate::limit_choices::LimitChoices;
 use crate::listen_name::ListenName;
 use crate::logging::{LogFormat, LogLevel, LogSettings};
+use crate::storage_choices::{
+    DurabilityChoice, Recover, data_help, durability_help, memory_help, recover_help,
+};
+use crate::topic_rule_choices::TopicRuleChoices;
 
 /// Where a broker listens that was told nothing: on this machine only.
 pub(crate) const LISTEN_DEFAULT: SocketAddr =
@@ -39,16 +43,22 @@ pub(crate) struct Choices {
         num_args = 0,
         default_missing_value = "true",
         conflicts_with = "data",
-        help = "Keep messages in memory only: they end with the broker [default]"
+        help = memory_help(),
     )]
     pub(crate) memory: Option<bool>,
 
-    #[arg(
-        long,
-        value_name = "DIR",
-        help = "Keep messages in this directory; not available in this version"
-    )]
+    #[arg(long, value_name = "DIR", help = data_help())]
     pub(crate) data: Option<PathBuf>,
+
+    #[arg(long, value_name = "PROMISE", conflicts_with = "memory", help = durability_help())]
+    pub(crate) durability: Option<DurabilityChoice>,
+
+    #[arg(long, value_name = "ACTION", conflicts_with = "memory", help = recover_help())]
+    pub(crate) recover: Option<Recover>,
+
+    /// Rules for topics are said in the config file only.
+    #[arg(skip)]
+    pub(crate) topics: Option<Vec<TopicRuleChoices>>,
 
     /// Comes from [`LoopChoices`], where the backend has event loops.
     #[arg(skip)]
@@ -91,6 +101,9 @@ impl Choices {
             listen: self.listen.or(below.listen),
             memory: storage.0,
             data: storage.1,
+            durability: self.durability.or(below.durability),
+            recover: self.recover.or(below.recover),
+            topics: self.topics.or(below.topics),
             loops: self.loops.or(below.loops),
             log_level: self.log_level.or(below.log_level),
             log_format: self.log_format.or(below.log_format),

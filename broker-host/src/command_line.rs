@@ -13,6 +13,10 @@ Config file:
   A TOML file with the same keys, dashes as underscores: listen = [\"localhost:8080\"],
   log_level = \"info\", and so on; the limits stand in a table [limits]. A flag overrides
   the file. Unknown keys are errors.
+  Tables [[topics]], which have no flags, choose for topics by a pattern of their names
+  (* is any characters, ? any one): pattern = \"metrics/*\"; then any of storage = \"memory\"
+  or \"disk\", durability, and retention = { bytes = \"1GiB\", messages = 1000, age_ms = 60000 }.
+  The first that matches counts; what CREATE says of the topic goes before it.
 
 Standard output:
   One line when connections are taken, with the addresses as they came to be:
@@ -25,7 +29,8 @@ Signals:
 Exit codes:
   0         stopped as asked
   1         failed while serving
-  2         could not start: bad flag, bad config, or an address that cannot be listened on
+  2         could not start: bad flag, bad config, an address that cannot be listened on, or a
+            data directory that is in use, cannot be read or written, or is damaged
   130, 143  ended at once by a second SIGINT or SIGTERM";
 
 /// What was typed.
@@ -74,6 +79,7 @@ mod tests {
 
     use super::*;
     use crate::logging::{LogFormat, LogLevel};
+    use crate::storage_choices::{DurabilityChoice, Recover};
 
     const THREADED: Backend =
         Backend { name: "threaded", summary: "Sums up.", version: "0.1.0", takes_loops: false };
@@ -122,11 +128,20 @@ mod tests {
         assert_eq!(listen, ["localhost:0", "[::1]:8080"]);
         assert_eq!(choices.memory, Some(true));
         assert_eq!(choices.data, None);
+        assert_eq!((choices.durability, choices.recover, &choices.topics), (None, None, &None));
         assert_eq!(choices.loops, NonZeroUsize::new(3));
         assert_eq!(choices.log_level, Some(LogLevel::Debug));
         assert_eq!(choices.log_format, Some(LogFormat::Json));
         let limits = choices.limits.limits();
         assert_eq!((limits.topic_bytes_max, limits.linger_ms_max), (64 << 20, 7));
+    }
+
+    #[test]
+    fn every_flag_of_storage_on_disk_becomes_a_choice() {
+        let choices = choices("--data d --durability os --recover quarantine");
+        assert_eq!((choices.memory, choices.data), (None, Some("d".into())));
+        assert_eq!(choices.durability, Some(DurabilityChoice::Os));
+        assert_eq!(choices.recover, Some(Recover::Quarantine));
     }
 
     #[test]
@@ -146,6 +161,10 @@ mod tests {
         check_refused("--loops 0", &["--loops"]);
         check_refused("--log-level loud", &["--log-level", "error, warn, info, debug, trace"]);
         check_refused("--memory --data d", &["--memory", "--data", "cannot be used with"]);
+        check_refused("--memory --durability os", &["--durability", "cannot be used with"]);
+        check_refused("--memory --recover refuse", &["--recover", "cannot be used with"]);
+        check_refused("--durability never", &["--durability", "sync, os"]);
+        check_refused("--recover maybe", &["--recover", "refuse, quarantine"]);
         check_refused("stray", &["stray"]);
     }
 
@@ -168,6 +187,10 @@ mod tests {
             "[default: text]",
             "[default: as many as there are cores]",
             "[default: 64MiB]",
+            "[default: sync]",
+            "[default: refuse]",
+            "it survives a loss of power",
+            "copy each damaged segment into DIR/quarantine",
             "2 could not start",
             "SIGTERM, SIGINT stop",
         ] {

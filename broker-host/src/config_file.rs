@@ -77,7 +77,7 @@ pub(crate) enum ConfigError {
 /// A key in the file.
 #[derive(Debug)]
 struct Key {
-    /// Its name, with the table it is in: `limits.topics_max`.
+    /// Its name, with the table it is in: `limits.topics_max`, `topics[0].pattern`.
     name: String,
     /// The line it stands on, counted from 1.
     line: usize,
@@ -138,12 +138,24 @@ fn keys_of(table: &DeTable<'_>, prefix: &str, text: &str) -> Vec<Key> {
     for (key, value) in table {
         let name = format!("{prefix}{}", key.get_ref());
         let (start, end) = (key.span().start, value.span().end.max(key.span().end));
-        if let DeValue::Table(inner) = value.get_ref() {
-            keys.extend(keys_of(inner, &format!("{name}."), text));
-        }
+        keys.extend(inner_keys(value.get_ref(), &name, text));
         keys.push(Key { name, line: line_at(text, start), span: start..end });
     }
     keys
+}
+
+/// Every key in the value of the key `name`: in a table, or in tables in an array.
+fn inner_keys(value: &DeValue<'_>, name: &str, text: &str) -> Vec<Key> {
+    match value {
+        DeValue::Table(table) => keys_of(table, &format!("{name}."), text),
+        DeValue::Array(values) => {
+            let values = values.iter().enumerate();
+            let keys = values
+                .map(|(at, value)| inner_keys(value.get_ref(), &format!("{name}[{at}]"), text));
+            keys.flatten().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The key whose name or value has the byte at `offset`; inner keys come before their table.
@@ -221,6 +233,27 @@ mod tests {
         );
         check_refused("log_level = 'loud'\n", "broker.toml:1: log_level: ", "`debug`");
         check_refused("limits = 3\n", "broker.toml:1: limits: ", "3");
+    }
+
+    #[test]
+    fn a_bad_rule_for_topics_is_named_with_its_key_and_line() {
+        let good = "[[topics]]\npattern = 'a'\nretention = { messages = 1 }\n";
+        let file = parse(&good.repeat(2)).expect("two rules");
+        assert_eq!(file.choices.topics.as_ref().map(Vec::len), Some(2));
+        let place = file.place("topics[1].retention.messages");
+        assert_eq!(place.as_deref(), Some("broker.toml:6: topics[1].retention.messages"));
+        for (line, key, part) in [
+            ("storage = 'tape'", "topics[1].storage", "`disk`"),
+            ("durability = 'never'", "topics[1].durability", "`sync`"),
+            ("retention = { messages = 'x' }", "topics[1].retention.messages", "u64"),
+            ("retention = { age = 1 }", "topics[1].retention.age", "`age_ms`"),
+            ("name = 'x'", "topics[1].name", "`pattern`"),
+        ] {
+            let text = format!("{good}[[topics]]\npattern = 'b'\n{line}\n");
+            check_refused(&text, &format!("broker.toml:6: {key}: "), part);
+        }
+        let text = format!("{good}\n[[topics]]\nstorage = 'disk'\n");
+        check_refused(&text, "broker.toml:", "missing field `pattern`");
     }
 
     #[test]

@@ -40,12 +40,15 @@ mod run;
 mod settings;
 mod signals;
 mod stop;
+mod storage_choices;
 mod store;
+mod topic_rule_choices;
 
 pub use clock::Clock;
 pub use listen::{BindError, LISTEN_BACKLOG, bind};
 pub use logging::{LogFormat, LogLevel, LogSettings};
 pub use run::{Backend, Host, run};
-pub use settings::{Settings, Storage};
+pub use settings::Settings;
 pub use stop::Stop;
+pub use storage_choices::{DiskSettings, Recover, Storage};
 pub use store::{Carry, Store};

@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
-use broker_core::Limits;
 use broker_core::limits::LimitError;
+use broker_core::{Limits, TopicRules};
+use protocol::{StorageClass, TopicOptions};
 use thiserror::Error;
 
 use crate::Backend;
@@ -13,6 +14,8 @@ use crate::choices::{Choices, LISTEN_DEFAULT};
 use crate::config_file::ConfigFile;
 use crate::listen_name::ListenName;
 use crate::logging::LogSettings;
+use crate::storage_choices::{DISK_IS_AVAILABLE, Storage};
+use crate::topic_rule_choices::{TopicRuleChoices, TopicRuleError};
 
 /// Everything that a broker was told, or else its defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Where messages are kept.
     pub storage: Storage,
+    /// What topics are made with where their creators did not say.
+    pub topic_rules: TopicRules,
     /// The limits, which hold together.
     pub limits: Limits,
     /// What is logged, and how.
@@ -29,20 +34,14 @@ pub struct Settings {
     pub loops: Option<NonZeroUsize>,
 }
 
-/// Where messages are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Storage {
-    /// In memory only: they end with the broker.
-    #[default]
-    Memory,
-}
-
 impl Default for Settings {
     /// What a broker does that was told nothing.
     fn default() -> Self {
+        let storage = Storage::default();
         Self {
             listen: vec![LISTEN_DEFAULT],
-            storage: Storage::default(),
+            topic_rules: TopicRules::new(Vec::new(), otherwise(&storage)),
+            storage,
             limits: Limits::default(),
             log: LogSettings::default(),
             loops: None,
@@ -60,6 +59,18 @@ pub(crate) enum SettingsError {
          available in this version; use --memory"
     )]
     DataUnavailable { place: String },
+    /// Rules for topics, which no version follows yet.
+    #[error("{place}: expected no rules for topics: they are not available in this version")]
+    RulesUnavailable { place: String },
+    /// A rule for topics that cannot be followed.
+    #[error("{place}: {source}")]
+    Rule { place: String, source: TopicRuleError },
+    /// A rule for topics on disk, of a broker that keeps all in memory.
+    #[error(
+        "{place}: expected storage in memory, since all messages are kept there, but found disk; \
+         remove the line, or choose a directory with data"
+    )]
+    RuleOnDisk { place: String },
     /// The config file says both.
     #[error("{place}: expected either memory or data, but found both; remove one of them")]
     MemoryAndData { place: String },
@@ -113,8 +124,10 @@ impl Settings {
             let place = places.of("loops");
             return Err(SettingsError::NoLoops { place, backend: backend.name });
         }
+        let storage = storage(&said, &places)?;
         Ok(Self {
-            storage: storage(&said, &places)?,
+            topic_rules: topic_rules(&said, &storage, &places)?,
+            storage,
             log: said.log(),
             loops: said.loops,
             listen: listen(said.listen, &places, resolve)?,
@@ -126,10 +139,57 @@ impl Settings {
 fn storage(said: &Choices, places: &Places<'_>) -> Result<Storage, SettingsError> {
     match (said.memory, &said.data) {
         (Some(true), Some(_)) => Err(SettingsError::MemoryAndData { place: places.of("data") }),
-        (_, Some(_)) => Err(SettingsError::DataUnavailable { place: places.of("data") }),
-        (Some(false), None) => Err(SettingsError::NoStorage { place: places.of("memory") }),
-        (Some(true) | None, None) => Ok(Storage::Memory),
+        (None | Some(false), Some(_)) if !DISK_IS_AVAILABLE => {
+            Err(SettingsError::DataUnavailable { place: places.of("data") })
+        }
+        (Some(false), None) if !DISK_IS_AVAILABLE => {
+            Err(SettingsError::NoStorage { place: places.of("memory") })
+        }
+        (None, None) if !DISK_IS_AVAILABLE => Ok(Storage::Memory),
+        _ => Ok(Storage::from_choices(said)),
     }
+}
+
+fn topic_rules(
+    said: &Choices,
+    storage: &Storage,
+    places: &Places<'_>,
+) -> Result<TopicRules, SettingsError> {
+    let said = said.topics.as_deref().unwrap_or_default();
+    if !said.is_empty() && !DISK_IS_AVAILABLE {
+        return Err(SettingsError::RulesUnavailable { place: places.of("topics") });
+    }
+    rules(said, storage, places)
+}
+
+fn rules(
+    said: &[TopicRuleChoices],
+    storage: &Storage,
+    places: &Places<'_>,
+) -> Result<TopicRules, SettingsError> {
+    let mut rules = Vec::with_capacity(said.len());
+    for (index, choices) in said.iter().enumerate() {
+        let place = |key: &str| places.of(&format!("topics[{index}].{key}"));
+        if choices.is_on_disk() && *storage == Storage::Memory {
+            return Err(SettingsError::RuleOnDisk { place: place("storage") });
+        }
+        match choices.rule() {
+            Ok(rule) => rules.push(rule),
+            Err(source) => {
+                return Err(SettingsError::Rule { place: place(source.key), source });
+            }
+        }
+    }
+    Ok(TopicRules::new(rules, otherwise(storage)))
+}
+
+/// What holds for topics that neither their creator nor a rule says anything of.
+fn otherwise(storage: &Storage) -> TopicOptions {
+    let (class, durability) = match storage {
+        Storage::Memory => (StorageClass::Memory, None),
+        Storage::Disk(disk) => (StorageClass::Disk, Some(disk.durability)),
+    };
+    TopicOptions { storage: Some(class), durability, ..TopicOptions::default() }
 }
 
 fn listen(
@@ -205,8 +265,11 @@ impl Places<'_> {
 mod tests {
     use std::path::Path;
 
+    use protocol::Durability;
+
     use super::*;
     use crate::logging::{LogFormat, LogLevel};
+    use crate::storage_choices::{DiskSettings, Recover};
 
     const MIO: Backend = Backend { name: "mio", summary: "", version: "0.1.0", takes_loops: true };
     const THREADED: Backend = Backend { name: "threaded", takes_loops: false, ..MIO };
@@ -273,7 +336,7 @@ mod tests {
         for (key, _) in limits {
             assert!(example.choices.limits.says(key), "{key} is missing");
         }
-        for key in ["listen", "memory", "log_level", "log_format"] {
+        for key in ["listen", "memory", "durability", "recover", "log_level", "log_format"] {
             assert!(example.place(key).is_some(), "{key} is missing");
         }
         let with_loops = text.replace("# loops = 2", "loops = 2");
@@ -334,6 +397,75 @@ mod tests {
             "memory = false",
             "broker.toml:1: memory: expected true, but found false",
         );
+    }
+
+    #[test]
+    fn rules_for_topics_are_refused_too() {
+        let text = "memory = true\n[[topics]]\npattern = '*'";
+        check_refused("", text, "broker.toml:2: topics: expected no rules for topics");
+    }
+
+    #[track_caller]
+    fn check_storage(flags: &str, text: &str, dir: &str, durability: Durability, recover: Recover) {
+        let line = format!("tandem-test {flags}");
+        let line = line.split_whitespace().map(Into::into);
+        let typed = crate::command_line::parse(&MIO, line).expect("good flags").choices;
+        let storage = Storage::from_choices(&typed.over(file(text).choices));
+        let expected = Storage::Disk(DiskSettings { dir: dir.into(), durability, recover });
+        assert_eq!(storage, expected);
+    }
+
+    #[test]
+    fn a_directory_a_promise_and_what_becomes_of_damage_are_chosen_one_by_one() {
+        check_storage("", "", "tandem-data", Durability::Sync, Recover::Refuse);
+        let text = "data = 'd'\ndurability = 'os'\nrecover = 'quarantine'";
+        check_storage("", text, "d", Durability::Os, Recover::Quarantine);
+        check_storage("--data e --recover refuse", text, "e", Durability::Os, Recover::Refuse);
+        let flags = "--durability os --recover quarantine";
+        check_storage(flags, "memory = false", "tandem-data", Durability::Os, Recover::Quarantine);
+        assert_eq!(settings("--memory", text).storage, Storage::Memory);
+    }
+
+    /// What the rules in the config file `text` mean for a topic, on disk or in memory.
+    fn rules_in(text: &str, storage: &Storage) -> Result<TopicRules, SettingsError> {
+        let file = file(text);
+        let said = file.choices.topics.clone().unwrap_or_default();
+        let typed = Choices::default();
+        rules(&said, storage, &Places { typed, file: Some(&file) })
+    }
+
+    fn on_disk() -> Storage {
+        Storage::from_choices(&Choices::default())
+    }
+
+    #[test]
+    fn rules_go_before_what_holds_for_all_topics() {
+        let text = "[[topics]]\npattern = 'metrics/*'\nstorage = 'memory'\n\
+                    [[topics]]\npattern = '*'\ndurability = 'os'\n";
+        let rules = rules_in(text, &on_disk()).expect("good rules");
+        let options = |name| rules.options_for(name, TopicOptions::default());
+        let (memory, disk) = (Some(StorageClass::Memory), Some(StorageClass::Disk));
+        assert_eq!(options("metrics/cpu"), TopicOptions { storage: memory, ..Default::default() });
+        let os = Some(Durability::Os);
+        let expected = TopicOptions { storage: disk, durability: os, ..Default::default() };
+        assert_eq!(options("News"), expected);
+        let rules = rules_in("", &on_disk()).expect("no rules");
+        let sync = Some(Durability::Sync);
+        let expected = TopicOptions { durability: sync, ..expected };
+        assert_eq!(rules.options_for("News", TopicOptions::default()), expected);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_followed_is_told_with_its_line() {
+        let text = "[[topics]]\npattern = '*'\nstorage = 'disk'\n";
+        assert!(rules_in(text, &on_disk()).is_ok());
+        let error = rules_in(text, &Storage::Memory).expect_err("all in memory").to_string();
+        let expected = "broker.toml:3: topics[0].storage: expected storage in memory";
+        assert!(error.starts_with(expected), "{error}");
+        let text = "[[topics]]\npattern = 'a'\n[[topics]]\npattern = ''\n";
+        let error = rules_in(text, &on_disk()).expect_err("an empty pattern").to_string();
+        let expected = "broker.toml:4: topics[1].pattern: expected a pattern of names";
+        assert!(error.starts_with(expected), "{error}");
     }
 
     #[test]

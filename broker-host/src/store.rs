@@ -28,6 +28,7 @@ impl Store {
     pub(crate) fn open(storage: &Storage) -> Self {
         match storage {
             Storage::Memory => Self { kind: Kind::Memory },
+            Storage::Disk(_) => unreachable!("the settings refuse a directory"),
         }
     }
 

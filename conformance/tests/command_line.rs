@@ -81,7 +81,16 @@ fn the_help_names_every_limit(backend: Backend) {
         let flag = format!("--{} ", key.replace('_', "-"));
         assert!(stdout.contains(&flag), "{flag} is not in: {stdout}");
     }
-    for flag in ["--listen", "--config", "--log-level", "--log-format", "--memory", "--data"] {
+    for flag in [
+        "--listen",
+        "--config",
+        "--log-level",
+        "--log-format",
+        "--memory",
+        "--data",
+        "--durability",
+        "--recover",
+    ] {
         assert!(stdout.contains(flag), "{flag} is not in: {stdout}");
     }
 }
