@@ -1,10 +1,10 @@
 //! A client that speaks JSON lines with nothing but a socket and a JSON parser.
 
 use crate::speaks::code_of;
-use crate::{Answer, Connection, Pulled, Speaks};
+use crate::{Answer, Connection, Headers, Leased, Pulled, Speaks};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use protocol::{Code, Info, Refusal, Retention};
+use protocol::{AckTerms, Code, Durability, Info, Refusal, Start, TopicOptions, Verdict};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 
@@ -57,6 +57,14 @@ impl JsonClient {
         answer(self.ask(request))
     }
 
+    /// Sends SUBSCRIBE or SEEK, and gives the next offset.
+    #[track_caller]
+    fn go_on(&mut self, request: &Value) -> Answer<u64> {
+        let said = self.say(request)?;
+        assert_eq!(said.len(), 1, "expected the next offset and nothing else, found {said:?}");
+        Ok(said["next_offset"].as_u64().expect("an offset"))
+    }
+
     #[track_caller]
     fn do_it(&mut self, request: &Value) -> Answer<()> {
         let said = self.say(request)?;
@@ -77,7 +85,8 @@ impl Speaks for JsonClient {
         client.closing_refusal()
     }
 
-    fn create_with(&mut self, topic: &str, retention: Retention) -> Answer<()> {
+    fn create_as(&mut self, topic: &str, options: TopicOptions) -> Answer<()> {
+        let TopicOptions { retention, storage, durability } = options;
         let mut request = json!({"command": "CREATE", "topic": topic});
         let limits = [
             ("bytes", retention.bytes_max),
@@ -89,6 +98,12 @@ impl Speaks for JsonClient {
                 request["retention"][key] = limit.into();
             }
         }
+        if let Some(storage) = storage {
+            request["storage"] = storage.name().into();
+        }
+        if let Some(durability) = durability {
+            request["durability"] = durability.name().into();
+        }
         self.do_it(&request)
     }
 
@@ -96,16 +111,40 @@ impl Speaks for JsonClient {
         self.do_it(&json!({"command": "DELETE", "topic": topic}))
     }
 
-    fn publish(&mut self, topic: &str, message: impl AsRef<[u8]>) -> Answer<u64> {
+    fn publish_as(
+        &mut self,
+        topic: &str,
+        message: impl AsRef<[u8]>,
+        durability: Option<Durability>,
+    ) -> Answer<u64> {
         let message = message_value(message.as_ref());
-        let said = self.say(&json!({"command": "PUBLISH", "topic": topic, "message": message}))?;
-        Ok(said["offset"].as_u64().expect("an offset"))
+        let mut request = json!({"command": "PUBLISH", "topic": topic, "message": message});
+        if let Some(durability) = durability {
+            request["durability"] = durability.name().into();
+        }
+        Ok(self.say(&request)?["offset"].as_u64().expect("an offset"))
     }
 
-    fn subscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
-        let said = self.say(&json!({"command": "SUBSCRIBE", "topic": topic, "sid": subscriber}))?;
-        assert!(said["next_offset"].is_u64(), "expected where it begins, found {said:?}");
-        Ok(())
+    fn subscribe_as(
+        &mut self,
+        topic: &str,
+        subscriber: &str,
+        start: Start,
+        acks: Option<&AckTerms<'_>>,
+    ) -> Answer<u64> {
+        let mut request = json!({"command": "SUBSCRIBE", "topic": topic, "sid": subscriber});
+        if start != Start::default() {
+            request["start"] = start_value(start);
+        }
+        if let Some(acks) = acks {
+            request["acks"] = acks_value(acks);
+        }
+        self.go_on(&request)
+    }
+
+    fn seek(&mut self, topic: &str, subscriber: &str, to: Start) -> Answer<u64> {
+        let to = start_value(to);
+        self.go_on(&json!({"command": "SEEK", "topic": topic, "sid": subscriber, "to": to}))
     }
 
     fn unsubscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
@@ -118,18 +157,43 @@ impl Speaks for JsonClient {
         subscriber: &str,
         count_max: Option<u32>,
     ) -> Answer<Pulled> {
-        let mut request = json!({"command": "PULL", "topic": topic, "sid": subscriber});
-        if let Some(count_max) = count_max {
-            request["max"] = count_max.into();
+        Ok(pulled(&self.say(&pull_request(topic, subscriber, count_max))?))
+    }
+
+    fn lease(&mut self, topic: &str, group: &str, count_max: Option<u32>) -> Answer<Leased> {
+        let said = self.say(&pull_request(topic, group, count_max))?;
+        let offsets = said["offsets"].as_array().expect("offsets");
+        let offset = |offset: &Value| offset.as_u64().expect("an offset");
+        let deliveries = said["deliveries"].as_u64().expect("a count of deliveries");
+        let leased = Leased {
+            pulled: pulled(&said),
+            offsets: offsets.iter().map(offset).collect(),
+            deliveries: u32::try_from(deliveries).expect("few deliveries"),
+        };
+        assert_eq!(leased.offsets.len(), leased.pulled.messages.len(), "an offset each");
+        Ok(leased)
+    }
+
+    fn settle(
+        &mut self,
+        topic: &str,
+        group: &str,
+        offsets: &[u64],
+        verdict: Verdict,
+    ) -> Answer<()> {
+        let (command, delay_ms) = match verdict {
+            Verdict::Ack => ("ACK", None),
+            Verdict::Nack { delay_ms } => ("NACK", delay_ms),
+        };
+        let mut request = json!({"command": command, "topic": topic, "group": group});
+        match offsets {
+            [offset] => request["offset"] = (*offset).into(),
+            offsets => request["offsets"] = offsets.into(),
         }
-        let said = self.say(&request)?;
-        let messages = said["messages"].as_array().expect("messages");
-        let count = |key| said.get(key).map_or(0, |count| count.as_u64().expect("a count"));
-        Ok(Pulled {
-            messages: messages.iter().map(message_bytes).collect(),
-            lost: count("lost"),
-            remaining: count("remaining"),
-        })
+        if let Some(delay_ms) = delay_ms {
+            request["delay_ms"] = delay_ms.into();
+        }
+        self.do_it(&request)
     }
 
     fn topics(&mut self) -> Answer<Vec<String>> {
@@ -175,6 +239,69 @@ fn answer(answer: Value) -> Answer<Map<String, Value>> {
         }
         other => panic!("expected a status of ok or error, found {other:?}"),
     }
+}
+
+fn pull_request(topic: &str, subscriber: &str, count_max: Option<u32>) -> Value {
+    let mut request = json!({"command": "PULL", "topic": topic, "sid": subscriber});
+    if let Some(count_max) = count_max {
+        request["max"] = count_max.into();
+    }
+    request
+}
+
+/// What an answer to PULL says of any subscription.
+fn pulled(said: &Map<String, Value>) -> Pulled {
+    let messages = said["messages"].as_array().expect("messages");
+    let count = |key| said.get(key).map_or(0, |count| count.as_u64().expect("a count"));
+    let headers = match said.get("headers") {
+        None => vec![Headers::new(); messages.len()],
+        Some(all) => all.as_array().expect("headers").iter().map(headers).collect(),
+    };
+    assert_eq!(headers.len(), messages.len(), "headers, or null, for each message");
+    Pulled {
+        messages: messages.iter().map(message_bytes).collect(),
+        headers,
+        lost: count("lost"),
+        remaining: count("remaining"),
+    }
+}
+
+fn headers(value: &Value) -> Headers {
+    match value {
+        Value::Null => Headers::new(),
+        Value::Object(keys) => {
+            keys.iter().map(|(key, value)| (key.clone(), message_bytes(value))).collect()
+        }
+        other => panic!("expected an object or null, found {other}"),
+    }
+}
+
+fn start_value(start: Start) -> Value {
+    match start {
+        Start::Earliest => "earliest".into(),
+        Start::Latest => "latest".into(),
+        Start::Offset(offset) => json!({"offset": offset}),
+        Start::Time { unix_ms } => json!({"time_ms": unix_ms}),
+    }
+}
+
+/// Only what is not the broker's default is said.
+fn acks_value(acks: &AckTerms<'_>) -> Value {
+    let mut value = json!({});
+    let numbers = [
+        ("timeout_ms", acks.ack_timeout_ms),
+        ("in_flight", acks.in_flight_max),
+        ("deliveries", acks.deliveries_max),
+        ("backoff_ms", acks.backoff_ms_min),
+        ("backoff_ms_max", acks.backoff_ms_max),
+    ];
+    for (key, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
+        value[key] = number.into();
+    }
+    if let Some(topic) = &acks.dead_letter {
+        value["dead_letter"] = topic.as_ref().into();
+    }
+    value
 }
 
 fn message_value(message: &[u8]) -> Value {

@@ -1,16 +1,15 @@
 //! A client that speaks the native wire with nothing but a socket and the wire's own codecs.
 
-use crate::{Answer, Connection, Delivered, JsonClient, Pulled, Received, Reply, Speaks};
+use crate::{Answer, Connection, Delivered, Received, Reply};
 use protocol::native::{
     BROKER_GREETING_BYTES, BrokerGreeting, FrameDecoder, FrameStep, client_greeting,
     decode_response, encode_request,
 };
 use protocol::{
-    AckMode, BatchBuilder, Code, Delivery, Info, LagPolicy, Lifetime, Messages, PublishAck,
-    PublishTerms, Push, Request, Retention, SettleAnswer, Start, TopicOptions,
+    AckMode, AckTerms, BatchBuilder, Code, Delivery, LagPolicy, Lifetime, Messages, OffsetRange,
+    PublishAck, PublishTerms, Push, Request, SettleAnswer, SettleTarget, Start, Verdict,
 };
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 /// The largest frame that the client reads; no broker sends a larger one.
 const FRAME_BYTES_MAX: usize = 1 << 30;
@@ -105,6 +104,25 @@ impl NativeClient {
         }
     }
 
+    /// Publishes a batch on terms; gives the offset of its first message and how many it held.
+    ///
+    /// # Errors
+    /// The code of the refusal.
+    #[track_caller]
+    pub fn publish_on(
+        &mut self,
+        topic: &str,
+        batch: &BatchBuilder,
+        terms: PublishTerms,
+    ) -> Answer<(u64, u32)> {
+        let messages = Messages::Batch(batch.batch());
+        let ack = PublishAck::Wanted;
+        match self.ask(&Request::Publish { topic: topic.into(), messages, ack, terms }) {
+            Reply::Published { base_offset, count } => Ok((base_offset, count)),
+            other => Err(refused(other)),
+        }
+    }
+
     /// Sends PUBLISH of a batch and gives its correlation id.
     #[track_caller]
     pub fn send_batch<M: AsRef<[u8]>>(
@@ -149,18 +167,46 @@ impl NativeClient {
     /// Sends SUBSCRIBE with push delivery; gives the subscription's number and its next offset.
     #[track_caller]
     pub fn attach(&mut self, topic: &str, subscriber: &str, push: Push) -> (u32, u64) {
-        let delivery = Delivery::Push(push);
+        self.attach_as(topic, subscriber, push, Start::Earliest, None).expect("attached")
+    }
+
+    /// Sends SUBSCRIBE with push delivery and individual acknowledgements; gives the
+    /// subscription's number.
+    #[track_caller]
+    pub fn attach_to_group(
+        &mut self,
+        topic: &str,
+        group: &str,
+        push: Push,
+        acks: &AckTerms<'_>,
+    ) -> u32 {
+        self.attach_as(topic, group, push, Start::Earliest, Some(acks)).expect("attached").0
+    }
+
+    /// Sends SUBSCRIBE with push delivery; gives the subscription's number and its next offset.
+    ///
+    /// # Errors
+    /// The code of the refusal.
+    #[track_caller]
+    pub fn attach_as(
+        &mut self,
+        topic: &str,
+        subscriber: &str,
+        push: Push,
+        start: Start,
+        acks: Option<&AckTerms<'_>>,
+    ) -> Answer<(u32, u64)> {
         let request = Request::Subscribe {
             topic: topic.into(),
             subscriber: subscriber.into(),
-            delivery,
-            start: Start::Earliest,
-            acks: None,
+            delivery: Delivery::Push(push),
+            start,
+            acks: acks.cloned(),
         };
         let subscription = self.send(&request);
         match self.answer_to(subscription) {
-            Reply::Subscribed { next_offset } => (subscription, next_offset),
-            other => panic!("expected SUBSCRIBED, found {other:?}"),
+            Reply::Subscribed { next_offset } => Ok((subscription, next_offset)),
+            other => Err(refused(other)),
         }
     }
 
@@ -174,6 +220,49 @@ impl NativeClient {
     #[track_caller]
     pub fn ack(&mut self, subscription: u32, offset: u64) {
         self.send(&Request::Ack { subscription, offset, answer: SettleAnswer::Unwanted });
+    }
+
+    /// Sends ACK that is to be answered once it is stable.
+    ///
+    /// # Errors
+    /// The code of the refusal.
+    #[track_caller]
+    pub fn ack_answered(&mut self, subscription: u32, offset: u64) -> Answer<()> {
+        self.do_it(&Request::Ack { subscription, offset, answer: SettleAnswer::Wanted })
+    }
+
+    /// Sends SETTLE of `count` messages from `first` on, which is not answered.
+    #[track_caller]
+    pub fn settle_pushed(&mut self, subscription: u32, first: u64, count: u32, verdict: Verdict) {
+        self.send(&settle(subscription, first, count, verdict, SettleAnswer::Unwanted));
+    }
+
+    /// Sends SETTLE of `count` messages from `first` on that is to be answered once it is stable.
+    ///
+    /// # Errors
+    /// The code of the refusal.
+    #[track_caller]
+    pub fn settle_pushed_answered(
+        &mut self,
+        subscription: u32,
+        first: u64,
+        count: u32,
+        verdict: Verdict,
+    ) -> Answer<()> {
+        self.do_it(&settle(subscription, first, count, verdict, SettleAnswer::Wanted))
+    }
+
+    /// The next REDELIVER of `subscription`, with how often its messages were delivered; whatever
+    /// else comes first fails the test.
+    #[track_caller]
+    pub fn delivered_again(&mut self, subscription: u32) -> (u32, Delivered) {
+        match self.read() {
+            Received { correlation, reply: Reply::Redeliver { deliveries, delivered } } => {
+                assert_eq!(correlation, subscription, "the subscription delivered to");
+                (deliveries, delivered)
+            }
+            other => panic!("expected REDELIVER of {subscription}, found {other:?}"),
+        }
     }
 
     /// The next DELIVER of `subscription`; whatever else comes first fails the test.
@@ -230,126 +319,21 @@ impl NativeClient {
         }
     }
 
+    /// Sends SUBSCRIBE or SEEK, and gives the next offset.
     #[track_caller]
-    fn do_it(&mut self, request: &Request<'_>) -> Answer<()> {
+    pub(crate) fn go_on(&mut self, request: &Request<'_>) -> Answer<u64> {
+        match self.ask(request) {
+            Reply::Subscribed { next_offset } => Ok(next_offset),
+            other => Err(refused(other)),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn do_it(&mut self, request: &Request<'_>) -> Answer<()> {
         match self.ask(request) {
             Reply::Done => Ok(()),
             other => Err(refused(other)),
         }
-    }
-}
-
-impl Speaks for NativeClient {
-    fn open(address: SocketAddr) -> Self {
-        let (client, greeting) = Self::greet(Connection::open(address));
-        assert!(greeting.accepted, "expected the greeting to be accepted");
-        client
-    }
-
-    fn refused_at_once(address: SocketAddr) -> Code {
-        let mut connection = Connection::open(address);
-        // Fails where the broker has told and closed already.
-        let _ = connection.try_send(&client_greeting());
-        assert!(connection.receive("a refusal"), "the connection ended instead");
-        // One that is refused before its first byte is told in JSON.
-        if connection.held().first() == Some(&b'{') {
-            return JsonClient { connection }.closing_refusal();
-        }
-        let (mut client, greeting) = Self::read_greeting(connection);
-        assert!(!greeting.accepted, "expected the greeting to be refused");
-        client.closing_refusal()
-    }
-
-    fn create_with(&mut self, topic: &str, retention: Retention) -> Answer<()> {
-        self.do_it(&Request::Create {
-            topic: topic.into(),
-            options: TopicOptions { retention, ..TopicOptions::default() },
-        })
-    }
-
-    fn delete(&mut self, topic: &str) -> Answer<()> {
-        self.do_it(&Request::Delete { topic: topic.into() })
-    }
-
-    fn publish(&mut self, topic: &str, message: impl AsRef<[u8]>) -> Answer<u64> {
-        let messages = Messages::One(message.as_ref().into());
-        let ack = PublishAck::Wanted;
-        match self.ask(&Request::Publish {
-            topic: topic.into(),
-            messages,
-            ack,
-            terms: PublishTerms::default(),
-        }) {
-            Reply::Published { base_offset, count: 1 } => Ok(base_offset),
-            other => Err(refused(other)),
-        }
-    }
-
-    fn subscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
-        let delivery = Delivery::Pull;
-        let request = Request::Subscribe {
-            topic: topic.into(),
-            subscriber: subscriber.into(),
-            delivery,
-            start: Start::Earliest,
-            acks: None,
-        };
-        match self.ask(&request) {
-            Reply::Subscribed { .. } => Ok(()),
-            other => Err(refused(other)),
-        }
-    }
-
-    fn unsubscribe(&mut self, topic: &str, subscriber: &str) -> Answer<()> {
-        self.do_it(&Request::Unsubscribe { topic: topic.into(), subscriber: subscriber.into() })
-    }
-
-    fn pull_max(
-        &mut self,
-        topic: &str,
-        subscriber: &str,
-        count_max: Option<u32>,
-    ) -> Answer<Pulled> {
-        let request =
-            Request::Pull { topic: topic.into(), subscriber: subscriber.into(), count_max };
-        match self.ask(&request) {
-            Reply::Messages { pulled, .. } => Ok(pulled),
-            other => Err(refused(other)),
-        }
-    }
-
-    fn topics(&mut self) -> Answer<Vec<String>> {
-        match self.ask(&Request::ListTopics) {
-            Reply::Topics(names) => Ok(names),
-            other => Err(refused(other)),
-        }
-    }
-
-    fn subscribers(&mut self, topic: &str) -> Answer<Vec<String>> {
-        match self.ask(&Request::Subscribers { topic: topic.into() }) {
-            Reply::Subscribers(ids) => Ok(ids),
-            other => Err(refused(other)),
-        }
-    }
-
-    fn ping(&mut self) -> Answer<()> {
-        match self.ask(&Request::Ping) {
-            Reply::Pong => Ok(()),
-            other => Err(refused(other)),
-        }
-    }
-
-    fn info(&mut self) -> Answer<Info> {
-        match self.ask(&Request::Info) {
-            Reply::Info(text) => Ok(serde_json::from_str(&text).expect("the fields of INFO")),
-            other => Err(refused(other)),
-        }
-    }
-
-    fn closing_refusal(&mut self) -> Code {
-        let code = refused(self.read().reply);
-        self.connection.assert_ended();
-        code
     }
 }
 
@@ -364,8 +348,20 @@ pub fn frame_bytes(kind: u8, flags: u8, correlation: u32, body: &[u8]) -> Vec<u8
     bytes
 }
 
+fn settle(
+    subscription: u32,
+    first: u64,
+    count: u32,
+    verdict: Verdict,
+    answer: SettleAnswer,
+) -> Request<'static> {
+    let target = SettleTarget::Attached { subscription };
+    Request::Settle { target, ranges: vec![OffsetRange { first, count }], verdict, answer }
+}
+
+/// The code of a refusal, which `reply` must be.
 #[track_caller]
-fn refused(reply: Reply) -> Code {
+pub(crate) fn refused(reply: Reply) -> Code {
     match reply {
         Reply::Refused(code) => code,
         other => panic!("expected the request's answer or a refusal, found {other:?}"),

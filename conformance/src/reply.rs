@@ -1,7 +1,7 @@
 //! What the broker says on the native wire, in values that a test can keep and compare.
 
-use crate::Pulled;
 use crate::speaks::code_of;
+use crate::{Headers, Pulled};
 use protocol::{Batch, Code, Response};
 
 /// One frame from the broker.
@@ -40,6 +40,8 @@ pub struct Delivered {
     pub base_offset: u64,
     /// The messages, oldest first.
     pub messages: Vec<Vec<u8>>,
+    /// The headers of each.
+    pub headers: Vec<Headers>,
     /// Bytes of the records, as credit counts them.
     pub records_bytes: usize,
 }
@@ -54,13 +56,11 @@ impl Reply {
             }
             Response::Subscribed { next_offset } => Self::Subscribed { next_offset: *next_offset },
             Response::Messages { base_offset, lost, remaining, batch } => {
-                let pulled =
-                    Pulled { messages: payloads(*batch), lost: *lost, remaining: *remaining };
+                let pulled = pulled(*batch, *lost, *remaining);
                 Self::Messages { base_offset: *base_offset, pulled }
             }
             Response::Leased { base_offset, lost, remaining, deliveries, batch } => {
-                let pulled =
-                    Pulled { messages: payloads(*batch), lost: *lost, remaining: *remaining };
+                let pulled = pulled(*batch, *lost, *remaining);
                 Self::Leased { base_offset: *base_offset, deliveries: *deliveries, pulled }
             }
             Response::Topics(names) => Self::Topics(owned(names)),
@@ -93,8 +93,22 @@ impl Reply {
 
 impl Delivered {
     fn new(base_offset: u64, batch: Batch<'_>) -> Self {
-        Self { base_offset, messages: payloads(batch), records_bytes: batch.bytes().len() }
+        Self {
+            base_offset,
+            messages: payloads(batch),
+            headers: headers(batch),
+            records_bytes: batch.bytes().len(),
+        }
     }
+}
+
+fn pulled(batch: Batch<'_>, lost: u64, remaining: u64) -> Pulled {
+    Pulled { messages: payloads(batch), headers: headers(batch), lost, remaining }
+}
+
+fn headers(batch: Batch<'_>) -> Vec<Headers> {
+    let owned = |(key, value): (&str, &[u8])| (key.to_owned(), value.to_vec());
+    batch.records().map(|record| record.headers.map(owned).collect()).collect()
 }
 
 fn payloads(batch: Batch<'_>) -> Vec<Vec<u8>> {
