@@ -402,3 +402,47 @@ impl Loops {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use broker_core::{Cause, Identity, Limits};
+
+    /// Two loops that are awake and without connections.
+    fn two_loops() -> (Loops, [Poll; 2]) {
+        let identity = Identity { backend: "test", version: "0" };
+        let surroundings = Surroundings {
+            loops: 2,
+            broker: Arc::new(Broker::new(identity, Limits::default())),
+            clock: Clock::new(),
+            stop: Stop::new(),
+            stopping: Arc::new(Stopping::new(2)),
+        };
+        let polls = [Poll::new().expect("an event queue"), Poll::new().expect("an event queue")];
+        let mailboxes = polls.iter().map(|poll| Mailbox::new(poll).expect("a waker"));
+        let states = polls.iter().enumerate().map(|(index, poll)| {
+            let state = EventLoop::new(index, poll, surroundings.clone(), None);
+            Mutex::new(state.expect("a loop"))
+        });
+        (Loops { mailboxes: mailboxes.collect(), states: states.collect() }, polls)
+    }
+
+    #[test]
+    fn wakes_from_a_thread_that_is_no_loops_reach_the_loops_of_their_sessions() {
+        let (loops, _polls) = two_loops();
+        let session = |index: u64, slot| SessionKey(index << (SLOT_BITS + GENERATION_BITS) | slot);
+        let all = [session(1, 7), session(0, 8), session(1, 9)];
+        let mut wakes: Wakes = all.map(|session| Wake { session, cause: Cause::Room }).into();
+        loops.carry(&mut wakes);
+        assert_eq!(wakes, []);
+        for (index, expected) in [vec![all[1]], vec![all[0], all[2]]].into_iter().enumerate() {
+            let mut mail = Vec::new();
+            loops.mailboxes[index].take(&mut mail);
+            let woken = mail.iter().map(|piece| match piece {
+                Mail::Wake(wake) => wake.session,
+                Mail::Connection(..) => panic!("expected wakes, found a connection"),
+            });
+            assert_eq!(woken.collect::<Vec<_>>(), expected, "loop {index}");
+        }
+    }
+}
