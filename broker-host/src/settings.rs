@@ -269,7 +269,6 @@ mod tests {
 
     use super::*;
     use crate::logging::{LogFormat, LogLevel};
-    use crate::storage_choices::{DiskSettings, Recover};
 
     const MIO: Backend = Backend { name: "mio", summary: "", version: "0.1.0", takes_loops: true };
     const THREADED: Backend = Backend { name: "threaded", takes_loops: false, ..MIO };
@@ -385,7 +384,8 @@ mod tests {
         check_refused("--data d", "", &format!("--data: {expected}"));
         check_refused("--data d", "memory = true", &format!("--data: {expected}"));
         check_refused("", "\ndata = 'd'", &format!("broker.toml:2: data: {expected}"));
-        assert_eq!(settings("--memory", "data = 'd'").storage, Storage::Memory);
+        let text = "data = 'd'\ndurability = 'os'\nrecover = 'quarantine'";
+        assert_eq!(settings("--memory", text).storage, Storage::Memory);
     }
 
     #[test]
@@ -403,27 +403,6 @@ mod tests {
     fn rules_for_topics_are_refused_too() {
         let text = "memory = true\n[[topics]]\npattern = '*'";
         check_refused("", text, "broker.toml:2: topics: expected no rules for topics");
-    }
-
-    #[track_caller]
-    fn check_storage(flags: &str, text: &str, dir: &str, durability: Durability, recover: Recover) {
-        let line = format!("tandem-test {flags}");
-        let line = line.split_whitespace().map(Into::into);
-        let typed = crate::command_line::parse(&MIO, line).expect("good flags").choices;
-        let storage = Storage::from_choices(&typed.over(file(text).choices));
-        let expected = Storage::Disk(DiskSettings { dir: dir.into(), durability, recover });
-        assert_eq!(storage, expected);
-    }
-
-    #[test]
-    fn a_directory_a_promise_and_what_becomes_of_damage_are_chosen_one_by_one() {
-        check_storage("", "", "tandem-data", Durability::Sync, Recover::Refuse);
-        let text = "data = 'd'\ndurability = 'os'\nrecover = 'quarantine'";
-        check_storage("", text, "d", Durability::Os, Recover::Quarantine);
-        check_storage("--data e --recover refuse", text, "e", Durability::Os, Recover::Refuse);
-        let flags = "--durability os --recover quarantine";
-        check_storage(flags, "memory = false", "tandem-data", Durability::Os, Recover::Quarantine);
-        assert_eq!(settings("--memory", text).storage, Storage::Memory);
     }
 
     /// What the rules in the config file `text` mean for a topic, on disk or in memory.

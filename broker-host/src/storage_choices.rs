@@ -134,3 +134,39 @@ pub(crate) fn recover_help() -> String {
                 damage: it was never acknowledged, and is cut off";
     help_with_default(help, "refuse")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: &str = "";
+
+    #[track_caller]
+    fn check(typed: &str, file: &str, dir: &str, durability: Durability, recover: Recover) {
+        let choices = |text| toml::from_str::<Choices>(text).expect("choices");
+        let storage = Storage::from_choices(&choices(typed).over(choices(file)));
+        let expected = DiskSettings { dir: dir.into(), durability, recover };
+        assert_eq!(storage, Storage::Disk(expected));
+    }
+
+    #[test]
+    fn nothing_said_of_a_disk_is_a_directory_here_that_loses_nothing() {
+        check(NOTHING, NOTHING, "tandem-data", Durability::Sync, Recover::Refuse);
+        check("memory = false", NOTHING, "tandem-data", Durability::Sync, Recover::Refuse);
+    }
+
+    #[test]
+    fn a_directory_a_promise_and_what_becomes_of_damage_are_chosen_one_by_one() {
+        let file = "data = 'd'\ndurability = 'os'\nrecover = 'quarantine'";
+        check(NOTHING, file, "d", Durability::Os, Recover::Quarantine);
+        check("data = 'e'\nrecover = 'refuse'", file, "e", Durability::Os, Recover::Refuse);
+        check("durability = 'sync'", file, "d", Durability::Sync, Recover::Quarantine);
+    }
+
+    #[test]
+    fn memory_typed_hides_a_directory_in_the_file() {
+        let choices = |text| toml::from_str::<Choices>(text).expect("choices");
+        let said = choices("memory = true").over(choices("data = 'd'\ndurability = 'os'"));
+        assert_eq!(Storage::from_choices(&said), Storage::Memory);
+    }
+}
