@@ -1,13 +1,15 @@
-//! A topic's log in memory: batches appended at its end, read at any number of cursors, taken
-//! away at its front.
+//! Messages in memory: batches appended at the end, read at any number of cursors, taken away at
+//! the front.
 //!
-//! The log is a row of pieces, each a run of records that lie together in memory. The last piece
-//! is open: it grows until it is read or full. Reading closes it and hands out a reference, so
-//! that no message is copied on its way from the log to a socket, however many read it.
+//! They are a row of pieces, each a run of records that lie together in memory. The last piece is
+//! open: it grows until it is read or full. Reading closes it and hands out a reference, so that
+//! no message is copied on its way from the log to a socket, however many read it.
 
+use super::times::Times;
+use super::{Cursor, FetchLimit, Fetched};
 use crate::Now;
 use bytes::{Buf, Bytes, BytesMut};
-use protocol::{Batch, batch};
+use protocol::batch;
 use std::collections::VecDeque;
 
 /// What a piece costs beside its records: its entry here, and its share of an allocation.
@@ -25,25 +27,6 @@ const SPARES_MAX: usize = 2;
 
 /// A log is made of at least so many pieces, so that taking one away takes only a part.
 const PIECES_MIN: usize = 8;
-
-/// Where a reader is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// Offset of the message that comes next.
-    offset: u64,
-    /// Which piece that message is in, counted from the log's beginning.
-    piece: u64,
-    /// How many bytes of that piece, as it was when it began, come before the message.
-    byte: usize,
-}
-
-impl Cursor {
-    /// Offset of the message that it reads next.
-    #[must_use]
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-}
 
 /// A closed piece.
 #[derive(Debug)]
@@ -63,33 +46,9 @@ impl Piece {
     }
 }
 
-/// What a read took.
-#[derive(Debug, Default)]
-pub struct Fetched {
-    /// Offset of the first message.
-    pub base_offset: u64,
-    /// How many messages.
-    pub count: u32,
-    /// How many bytes of records.
-    pub bytes: usize,
-    /// The records.
-    pub spans: Vec<Bytes>,
-    /// How many messages were taken away before the cursor came to them.
-    pub lost: u64,
-}
-
-/// How much one read may take.
-#[derive(Clone, Copy, Debug)]
-pub struct FetchLimit {
-    /// Bytes of records, at least 1; one message is taken even if it is larger.
-    pub bytes_max: usize,
-    /// Messages.
-    pub count_max: u32,
-}
-
-/// The log.
+/// The row.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Pieces {
     pieces: VecDeque<Piece>,
     /// The number of the first piece, counted from the log's beginning.
     first_piece: u64,
@@ -106,18 +65,19 @@ pub struct Log {
     open_bytes_max: usize,
     /// Records' bytes and pieces' overhead.
     bytes: usize,
+    /// When messages came.
+    times: Times,
 }
 
-impl Log {
-    /// An empty log that is meant to hold `bytes_max`.
-    #[must_use]
-    pub fn new(bytes_max: usize) -> Self {
+impl Pieces {
+    /// An empty row that is meant to hold `bytes_max`, and whose first message has `offset`.
+    pub(super) fn new(bytes_max: usize, offset: u64) -> Self {
         let open_bytes_max = (bytes_max / PIECES_MIN).clamp(OPEN_BYTES_MIN, OPEN_BYTES_MAX);
         Self {
             pieces: VecDeque::new(),
             first_piece: 0,
             open: BytesMut::new(),
-            open_base_offset: 0,
+            open_base_offset: offset,
             open_count: 0,
             open_since: Now::default(),
             open_last: Now::default(),
@@ -125,44 +85,34 @@ impl Log {
             open_bytes_next: OPEN_BYTES_MIN,
             open_bytes_max,
             bytes: 0,
+            times: Times::default(),
         }
     }
 
     /// Offset of the oldest message held, or of the next one where none is.
-    #[must_use]
-    pub fn first_offset(&self) -> u64 {
+    pub(super) fn first_offset(&self) -> u64 {
         self.pieces.front().map_or(self.open_base_offset, |piece| piece.base_offset)
     }
 
     /// Offset that the next message gets.
-    #[must_use]
-    pub fn next_offset(&self) -> u64 {
+    pub(super) fn next_offset(&self) -> u64 {
         self.open_base_offset + u64::from(self.open_count)
     }
 
-    /// Messages held.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.next_offset() - self.first_offset()
-    }
-
     /// Bytes held, with what keeping them costs.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// A cursor at the oldest message held.
-    #[must_use]
-    pub fn earliest(&self) -> Cursor {
+    pub(super) fn earliest(&self) -> Cursor {
         let byte = self.pieces.front().map_or(0, |piece| piece.trimmed);
         Cursor { offset: self.first_offset(), piece: self.first_piece, byte }
     }
 
     /// A cursor at the message of `offset`, at most the next one. Where that message is gone, the
     /// next read tells how many were lost.
-    #[must_use]
-    pub fn seek(&self, offset: u64) -> Cursor {
+    pub(super) fn seek(&self, offset: u64) -> Cursor {
         if offset < self.first_offset() {
             return Cursor { offset, piece: self.first_piece, byte: 0 };
         }
@@ -177,23 +127,15 @@ impl Log {
         Cursor { offset, piece: self.first_piece + index as u64, byte }
     }
 
-    /// Appends a batch and gives the offset of its first message.
-    pub fn append(&mut self, batch: Batch<'_>, now: Now) -> u64 {
-        self.append_spans(&[batch.bytes()], batch.count(), now)
-    }
-
-    /// Appends one message and gives its offset.
-    pub fn append_one(&mut self, payload: &[u8], now: Now) -> u64 {
-        self.append_spans(&[&batch::record_header(payload.len()), payload], 1, now)
-    }
-
-    fn append_spans(&mut self, spans: &[&[u8]], count: u32, now: Now) -> u64 {
+    /// Appends `count` records, the concatenation of `spans`, and gives the first one's offset.
+    pub(super) fn append(&mut self, spans: &[&[u8]], count: u32, now: Now) -> u64 {
         let base_offset = self.next_offset();
         if count == 0 {
             return base_offset;
         }
         let bytes = spans.iter().map(|span| span.len()).sum();
         self.make_open(bytes);
+        self.times.note(base_offset, bytes, now);
         if self.open_count == 0 {
             self.bytes += PIECE_OVERHEAD_BYTES;
             self.open_since = now;
@@ -237,7 +179,7 @@ impl Log {
     }
 
     /// Reads at `cursor` and moves it on.
-    pub fn fetch(&mut self, cursor: &mut Cursor, limit: FetchLimit) -> Fetched {
+    pub(super) fn fetch(&mut self, cursor: &mut Cursor, limit: FetchLimit) -> Fetched {
         let mut fetched = Fetched::default();
         if cursor.offset < self.first_offset() || cursor.piece < self.first_piece {
             fetched.lost = self.first_offset() - cursor.offset;
@@ -271,26 +213,25 @@ impl Log {
     }
 
     /// The offset up to which messages would be gone if the oldest piece were.
-    #[must_use]
-    pub fn first_piece_end(&self) -> u64 {
+    pub(super) fn first_piece_end(&self) -> u64 {
         self.pieces.front().map_or(self.next_offset(), Piece::end_offset)
     }
 
     /// The offset at which the second half of the pieces begins.
-    #[must_use]
-    pub fn middle_offset(&self) -> u64 {
+    pub(super) fn middle_offset(&self) -> u64 {
         let middle = self.pieces.get(self.pieces.len() / 2 + 1);
         middle.map_or(self.open_base_offset, |piece| piece.base_offset)
     }
 
     /// Takes away the oldest piece.
-    pub fn drop_first_piece(&mut self) {
+    pub(super) fn drop_first_piece(&mut self) {
         if self.pieces.is_empty() {
             self.close();
         }
         if let Some(piece) = self.pieces.pop_front() {
             self.first_piece += 1;
             self.bytes -= piece.bytes.len() + PIECE_OVERHEAD_BYTES;
+            self.times.trim_before(piece.base_offset + u64::from(piece.count));
             self.keep_spare(piece.bytes);
         }
     }
@@ -310,7 +251,7 @@ impl Log {
     }
 
     /// Takes away all messages before `offset`.
-    pub fn trim_before(&mut self, offset: u64) {
+    pub(super) fn trim_before(&mut self, offset: u64) {
         let offset = offset.min(self.next_offset());
         while self.first_offset() < offset && self.first_piece_end() <= offset {
             self.drop_first_piece();
@@ -331,9 +272,14 @@ impl Log {
         self.bytes -= taken.bytes;
     }
 
+    /// Offset of the first message that came at `since` or later, or of one a little before it.
+    pub(super) fn offset_at(&self, since: Now) -> u64 {
+        self.times.offset_at(since).clamp(self.first_offset(), self.next_offset())
+    }
+
     /// Takes away messages older than `age_ms_max`, in runs that were appended within an eighth
     /// of it of each other.
-    pub fn trim_older(&mut self, age_ms_max: u64, now: Now) {
+    pub(super) fn trim_older(&mut self, age_ms_max: u64, now: Now) {
         if self.open_count > 0 && now.ms_since(self.open_since) > age_ms_max / 8 {
             self.close();
         }
@@ -344,33 +290,11 @@ impl Log {
     }
 }
 
-impl Fetched {
-    /// How much of `unread`, `whole` messages, may still be taken. Only the first piece is cut,
-    /// since finding where to cut takes a look at each record.
-    fn room(&self, unread: &[u8], whole: u32, limit: FetchLimit) -> batch::Prefix {
-        let bytes_left = limit.bytes_max - self.bytes;
-        let count_left = limit.count_max - self.count;
-        if unread.len() <= bytes_left && whole <= count_left {
-            return batch::Prefix { bytes: unread.len(), count: whole };
-        }
-        if self.count > 0 && count_left >= whole {
-            return batch::Prefix { bytes: 0, count: 0 };
-        }
-        let taken = batch::prefix(unread, bytes_left, count_left);
-        if taken.count == 0 && self.count == 0 {
-            return batch::prefix(unread, usize::MAX, 1);
-        }
-        taken
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use protocol::BatchBuilder;
-
-    const ALL: FetchLimit = FetchLimit { bytes_max: usize::MAX, count_max: u32::MAX };
+    use protocol::{Batch, BatchBuilder};
 
     #[derive(Clone, Debug)]
     enum Step {
@@ -392,6 +316,14 @@ mod tests {
         ]
     }
 
+    fn append(log: &mut Pieces, batch: Batch<'_>) -> u64 {
+        log.append(&[batch.bytes()], batch.count(), Now::default())
+    }
+
+    fn append_one(log: &mut Pieces, payload: &[u8], now: Now) {
+        log.append(&[&batch::record_header(payload.len()), payload], 1, now);
+    }
+
     /// Message `offset` of any log in these tests.
     fn payload(offset: u64, length: u8) -> Vec<u8> {
         vec![offset as u8; usize::from(length)]
@@ -407,7 +339,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_log_agrees_with_a_row_of_messages(steps in proptest::collection::vec(step(), 0..80)) {
-            let mut log = Log::new(4096);
+            let mut log = Pieces::new(4096, 0);
             let mut model: Vec<Vec<u8>> = Vec::new();
             let mut cursor = log.earliest();
             for step in steps {
@@ -419,7 +351,7 @@ mod tests {
                             model.push(payload(offset, length));
                             builder.push(model.last().expect("just pushed")).expect("small");
                         }
-                        prop_assert_eq!(log.append(builder.batch(), Now::default()), base);
+                        prop_assert_eq!(append(&mut log, builder.batch()), base);
                     }
                     Step::Fetch { bytes_max, count_max } => {
                         let before = cursor.offset();
@@ -457,23 +389,23 @@ mod tests {
 
     #[test]
     fn old_messages_go_and_new_ones_stay() {
-        let mut log = Log::new(4096);
+        let mut log = Pieces::new(4096, 0);
         let at = |ms: u64| Now::from_micros(ms * 1000);
-        log.append_one(b"old", at(0));
+        append_one(&mut log, b"old", at(0));
         log.trim_older(800, at(700));
-        log.append_one(b"new", at(700));
+        append_one(&mut log, b"new", at(700));
         log.trim_older(800, at(900));
-        let fetched = log.fetch(&mut log.earliest(), ALL);
+        let fetched = log.fetch(&mut log.earliest(), FetchLimit::ALL);
         assert_eq!(payloads(&fetched), [b"new".to_vec()]);
     }
 
     #[test]
     fn a_log_in_many_pieces_stays_in_as_few_allocations_as_it_has_bytes_for() {
-        let mut log = Log::new(1 << 20);
+        let mut log = Pieces::new(1 << 20, 0);
         let mut cursor = log.earliest();
         for _ in 0..100 {
-            log.append_one(b"x", Now::default());
-            assert_eq!(log.fetch(&mut cursor, ALL).count, 1);
+            append_one(&mut log, b"x", Now::default());
+            assert_eq!(log.fetch(&mut cursor, FetchLimit::ALL).count, 1);
         }
         assert_eq!(log.pieces.len(), 100);
         assert_eq!(log.open_bytes_next, 2 * OPEN_BYTES_MIN, "one allocation of OPEN_BYTES_MIN");
