@@ -1,11 +1,15 @@
 //! The broker: its topics, its limits, and what it says of itself.
 
+use crate::journal::{Commits, Journal, Record, TopicId, Waits};
+use crate::log::StoredTerms;
 use crate::tally::Tally;
-use crate::topic::Topic;
-use crate::{Limits, Now, Wakes};
-use protocol::{Code, Info, NameLimits, Refusal, Retention, check_topic_name};
+use crate::topic::{Plan, RecoveredTopic, Topic};
+use crate::{Limits, Now, TopicRules, Wakes};
+use protocol::{
+    Code, Durability, Info, NameLimits, Refusal, StorageClass, TopicOptions, check_topic_name,
+};
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
 /// Which program the broker runs in.
@@ -17,26 +21,80 @@ pub struct Identity {
     pub version: &'static str,
 }
 
+/// What a broker was told beside its limits.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When a publication to a topic on disk is acknowledged, unless the topic says otherwise.
+    pub durability: Durability,
+    /// What topics are made with that their creators do not say.
+    pub rules: TopicRules,
+    /// Unix time at [`Now`] 0, in milliseconds.
+    pub started_unix_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { durability: Durability::Sync, rules: TopicRules::default(), started_unix_ms: 0 }
+    }
+}
+
 /// One broker. Sessions on any number of threads share it.
 #[derive(Debug)]
 pub struct Broker {
     identity: Identity,
     limits: Limits,
+    settings: Settings,
+    /// `None`: all topics are in memory.
+    journal: Option<Arc<dyn Journal>>,
+    commits: Commits,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    /// What the journal calls the next topic.
+    next_topic: AtomicU64,
     /// The topics whose messages grow too old.
     ageing: Mutex<Vec<Weak<Topic>>>,
+    /// The topics with groups, whose messages come back when they are not acknowledged.
+    grouped: Mutex<Vec<Weak<Topic>>>,
+    /// The topics with cursors that the journal does not know of.
+    unsaved: Mutex<Vec<Weak<Topic>>>,
     tally: Tally,
 }
 
 impl Broker {
-    /// A broker without topics.
+    /// A broker without topics that keeps all in memory.
     #[must_use]
-    pub fn new(identity: Identity, limits: Limits) -> Self {
+    pub fn in_memory(identity: Identity, limits: Limits, settings: Settings) -> Self {
+        Self::with_journal(identity, limits, settings, None, 0)
+    }
+
+    /// A broker over `journal`, to which what was found there is restored.
+    pub(crate) fn stored(
+        identity: Identity,
+        limits: Limits,
+        settings: Settings,
+        journal: Arc<dyn Journal>,
+        next_topic: u64,
+    ) -> Self {
+        Self::with_journal(identity, limits, settings, Some(journal), next_topic)
+    }
+
+    fn with_journal(
+        identity: Identity,
+        limits: Limits,
+        settings: Settings,
+        journal: Option<Arc<dyn Journal>>,
+        next_topic: u64,
+    ) -> Self {
         Self {
             identity,
             limits,
+            settings,
+            journal,
+            commits: Commits::default(),
             topics: RwLock::default(),
+            next_topic: AtomicU64::new(next_topic),
             ageing: Mutex::default(),
+            grouped: Mutex::default(),
+            unsaved: Mutex::default(),
             tally: Tally::default(),
         }
     }
@@ -64,13 +122,59 @@ impl Broker {
         }
     }
 
-    /// Does what time asks for: takes away messages that are too old. To be called about once a
-    /// second, from any thread.
+    /// Does what time asks for: takes away messages that are too old, takes back those that were
+    /// not acknowledged in time, and tells the journal how far readers are. To be called about
+    /// four times a second, from any thread.
     pub fn handle_tick(&self, now: Now, wakes: &mut Wakes) {
-        let mut ageing = self.ageing.lock().expect("no thread panics while it holds the list");
-        ageing.retain(|topic| topic.strong_count() > 0);
-        for topic in ageing.iter().filter_map(Weak::upgrade) {
+        for topic in living(&self.ageing) {
             topic.handle_tick(now, self, wakes);
+        }
+        for topic in living(&self.grouped) {
+            topic.expire_leases(now, wakes);
+            self.bury_dead(&topic, now, wakes);
+        }
+        let unsaved = std::mem::take(&mut *self.unsaved.lock().expect(LISTS_LOCK));
+        for topic in unsaved.iter().filter_map(Weak::upgrade) {
+            topic.save_cursors();
+        }
+    }
+
+    /// The journal has reached more, or has failed: shows and acknowledges what waited for it.
+    pub fn handle_progress(&self, wakes: &mut Wakes) {
+        if let Some(journal) = &self.journal {
+            self.commits.handle_progress(&**journal, self, wakes);
+        }
+    }
+
+    /// Writes what readers are done with to the journal.
+    pub fn handle_close(&self) {
+        for topic in self.all_topics() {
+            topic.save_cursors();
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Arc<dyn Journal>> {
+        self.journal.as_ref()
+    }
+
+    pub(crate) fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
+    /// Has a topic's cursors written to the journal before long.
+    pub(crate) fn save_later(&self, topic: &Arc<Topic>) {
+        self.unsaved.lock().expect(LISTS_LOCK).push(Arc::downgrade(topic));
+    }
+
+    /// A topic has a group.
+    pub(crate) fn has_groups(&self, topic: &Arc<Topic>) {
+        let mut grouped = self.grouped.lock().expect(LISTS_LOCK);
+        if !grouped.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(topic))) {
+            grouped.push(Arc::downgrade(topic));
         }
     }
 
@@ -85,44 +189,115 @@ impl Broker {
         }
     }
 
-    pub(crate) fn create(&self, name: &str, retention: Retention) -> Result<(), Refusal> {
+    /// Makes a topic. Gives what an answer waits for that says so.
+    pub(crate) fn create(
+        &self,
+        name: &str,
+        options: TopicOptions,
+    ) -> Result<Option<Waits>, Refusal> {
         check_topic_name(name, self.name_limits())?;
+        let plan = Plan::new(name, options, self)?;
         let mut topics = self.topics.write().expect(TOPICS_LOCK);
-        let full = topics.len() >= self.limits.topics_max;
-        match topics.entry(Arc::from(name)) {
-            Entry::Occupied(_) => {
-                return Err(Refusal::new(
-                    Code::TopicExists,
-                    format!(
-                        "expected a new topic, but {name:?} exists; DELETE it first, or use it"
-                    ),
-                ));
-            }
-            Entry::Vacant(_) if full => {
-                return Err(Refusal::new(
-                    Code::LimitReached,
-                    format!(
-                        "the broker has {} topics; delete one, or raise topics_max",
-                        self.limits.topics_max
-                    ),
-                ));
-            }
-            Entry::Vacant(vacant) => {
-                let topic = Arc::new(Topic::new(Arc::clone(vacant.key()), retention, self));
-                if topic.ages() {
-                    let mut ageing = self.ageing.lock().expect("no thread panics holding it");
-                    ageing.push(Arc::downgrade(&topic));
-                }
-                vacant.insert(topic);
-            }
+        if topics.contains_key(name) {
+            return Err(Refusal::new(
+                Code::TopicExists,
+                format!("expected a new topic, but {name:?} exists; DELETE it first, or use it"),
+            ));
         }
-        Ok(())
+        if topics.len() >= self.limits.topics_max {
+            return Err(Refusal::new(
+                Code::LimitReached,
+                format!(
+                    "the broker has {} topics; delete one, or raise topics_max",
+                    self.limits.topics_max
+                ),
+            ));
+        }
+        let name: Arc<str> = Arc::from(name);
+        let (topic, waits) = match (plan.storage, &self.journal) {
+            (StorageClass::Disk, Some(journal)) => {
+                let id = TopicId(self.next_topic.fetch_add(1, Ordering::Relaxed));
+                let created = Record::TopicCreated { topic: id, terms: plan.terms, name: &name };
+                let waits = record(&**journal, &created)?;
+                let found = RecoveredTopic::new(plan.terms, self.limits.publishers_per_topic_max);
+                let terms = self.stored_terms(id, plan.terms.durability, journal);
+                (Topic::in_journal(Arc::clone(&name), terms, found, self), Some(waits))
+            }
+            _ => (Topic::in_memory(Arc::clone(&name), plan, self), None),
+        };
+        self.insert(&mut topics, name, topic);
+        Ok(waits)
     }
 
-    pub(crate) fn delete(&self, name: &str, wakes: &mut Wakes) -> Result<(), Refusal> {
-        let removed = self.topics.write().expect(TOPICS_LOCK).remove(name);
-        removed.ok_or_else(|| self.unknown_topic(name))?.delete(self, wakes);
-        Ok(())
+    fn insert(
+        &self,
+        topics: &mut HashMap<Arc<str>, Arc<Topic>>,
+        name: Arc<str>,
+        topic: Topic,
+    ) -> Arc<Topic> {
+        let topic = Arc::new(topic);
+        if topic.ages() {
+            self.ageing.lock().expect(LISTS_LOCK).push(Arc::downgrade(&topic));
+        }
+        if topic.has_groups() {
+            self.has_groups(&topic);
+        }
+        topics.insert(name, Arc::clone(&topic));
+        topic
+    }
+
+    /// Puts a topic back that was found in the journal.
+    pub(crate) fn restore(&self, id: TopicId, name: &str, found: RecoveredTopic, now: Now) {
+        let journal = self.journal.as_ref().expect("what is restored comes from the journal");
+        let name: Arc<str> = Arc::from(name);
+        let terms = self.stored_terms(id, found.terms.durability, journal);
+        let topic = Topic::in_journal(Arc::clone(&name), terms, found, self);
+        let mut topics = self.topics.write().expect(TOPICS_LOCK);
+        self.insert(&mut topics, name, topic).trim(now);
+    }
+
+    fn stored_terms(
+        &self,
+        topic: TopicId,
+        durability: Durability,
+        journal: &Arc<dyn Journal>,
+    ) -> StoredTerms {
+        StoredTerms {
+            topic,
+            journal: Arc::clone(journal),
+            durability,
+            cache_bytes_max: self.limits.topic_cache_bytes_max,
+            started_unix_ms: self.settings.started_unix_ms,
+        }
+    }
+
+    /// Removes a topic. Gives what an answer waits for that says so.
+    pub(crate) fn delete(&self, name: &str, wakes: &mut Wakes) -> Result<Option<Waits>, Refusal> {
+        let (topic, waits) = {
+            let mut topics = self.topics.write().expect(TOPICS_LOCK);
+            let topic = topics.get(name).ok_or_else(|| self.unknown_topic(name))?;
+            let deleted = topic.id().map(|topic| Record::TopicDeleted { topic });
+            let waits = match (&self.journal, deleted) {
+                (Some(journal), Some(deleted)) => Some(record(&**journal, &deleted)?),
+                _ => None,
+            };
+            (topics.remove(name).expect("it was just looked at"), waits)
+        };
+        topic.delete(self, wakes);
+        Ok(waits)
+    }
+
+    fn all_topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().expect(TOPICS_LOCK).values().cloned().collect()
+    }
+
+    /// A position of the journal, the topics that were there at that position, and the number of
+    /// the topic that is made next.
+    pub(crate) fn stored_topics(&self) -> (u64, Vec<Arc<Topic>>, u64) {
+        let topics = self.topics.read().expect(TOPICS_LOCK);
+        let position = self.journal.as_ref().map_or(0, |journal| journal.end());
+        let next_topic = self.next_topic.load(Ordering::Relaxed);
+        (position, topics.values().cloned().collect(), next_topic)
     }
 
     pub(crate) fn topic(&self, name: &str) -> Result<Arc<Topic>, Refusal> {
@@ -164,4 +339,20 @@ impl Broker {
     }
 }
 
+/// Writes a record of the broker's own to the journal.
+fn record(journal: &dyn Journal, record: &Record<'_>) -> Result<Waits, Refusal> {
+    let mut body = Vec::new();
+    let kind = record.encode(&mut body);
+    let place = journal.append(kind, &[&body], Durability::Sync)?;
+    Ok(Waits { position: place.end(), durability: Durability::Sync })
+}
+
+/// The topics of a list that still are.
+fn living(list: &Mutex<Vec<Weak<Topic>>>) -> Vec<Arc<Topic>> {
+    let mut list = list.lock().expect(LISTS_LOCK);
+    list.retain(|topic| topic.strong_count() > 0);
+    list.iter().filter_map(Weak::upgrade).collect()
+}
+
+const LISTS_LOCK: &str = "no thread panics while it holds a list of topics";
 const TOPICS_LOCK: &str = "no thread panics while it holds the lock of all topics";

@@ -6,17 +6,14 @@
 //! reads the log at each subscription's cursor into an [`Output`].
 
 mod broker;
+mod dead_letters;
 mod input;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "no subscription is individually acknowledged yet")
-)]
+pub mod journal;
 mod leases;
 pub mod limits;
 pub mod log;
 mod now;
 mod output;
-#[cfg_attr(not(test), expect(dead_code, reason = "no publisher is idempotent yet"))]
 mod publishers;
 mod session;
 mod tally;
@@ -24,7 +21,8 @@ mod topic;
 mod topic_rules;
 mod wake;
 
-pub use broker::{Broker, Identity};
+pub use broker::{Broker, Identity, Settings};
+pub use dead_letters::origin;
 pub use input::{Input, Received};
 pub use limits::Limits;
 pub use now::Now;

@@ -27,8 +27,10 @@ pub enum Cause {
         /// Why.
         code: Code,
     },
-    /// The topic that held its publication back has room.
+    /// The topic that held its publication back has room, or the journal has.
     Room,
+    /// The journal has reached more: answers that waited for it may be told.
+    Stored,
 }
 
 /// One session to wake. Waking one that is gone, or for nothing, does no harm.

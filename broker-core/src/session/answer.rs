@@ -3,8 +3,8 @@
 use crate::Output;
 use crate::topic::Pulled;
 use protocol::batch::records;
-use protocol::json::{self, MessagesTail};
-use protocol::native::{MessagesHead, encode_messages_head, encode_response};
+use protocol::json::{self, Lease, MessagesTail};
+use protocol::native::{MessagesHead, encode_leased_head, encode_messages_head, encode_response};
 use protocol::{Info, Refusal, Response};
 use std::sync::Arc;
 
@@ -12,8 +12,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum Answer {
     Done,
-    Published { base_offset: u64, count: u32 },
-    Subscribed { next_offset: u64 },
+    Published {
+        base_offset: u64,
+        count: u32,
+    },
+    Subscribed {
+        next_offset: u64,
+    },
+    /// Subscribed, and pushed to the connection under this number.
+    Attached {
+        number: u32,
+        next_offset: u64,
+    },
     Messages(Pulled),
     Topics(Vec<Arc<str>>),
     Subscribers(Vec<Arc<str>>),
@@ -23,10 +33,18 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// Bytes of the messages in it.
+    pub(super) fn messages_bytes(&self) -> usize {
+        match self {
+            Self::Messages(pulled) => pulled.fetched.bytes,
+            _ => 0,
+        }
+    }
+
     pub(super) fn write_json(self, out: &mut Output) {
         match self {
             Self::Done | Self::Pong => out.put(json::encode_done),
-            Self::Subscribed { next_offset } => {
+            Self::Subscribed { next_offset } | Self::Attached { next_offset, .. } => {
                 out.put(|out| json::encode_subscribed(next_offset, out));
             }
             Self::Published { base_offset, .. } => {
@@ -49,7 +67,9 @@ impl Answer {
             Self::Published { base_offset, count } => {
                 write(&Response::Published { base_offset, count });
             }
-            Self::Subscribed { next_offset } => write(&Response::Subscribed { next_offset }),
+            Self::Subscribed { next_offset } | Self::Attached { next_offset, .. } => {
+                write(&Response::Subscribed { next_offset });
+            }
             Self::Messages(pulled) => write_messages_native(pulled, correlation, out),
             Self::Topics(names) => write(&Response::Topics(borrowed(&names))),
             Self::Subscribers(ids) => write(&Response::Subscribers(borrowed(&ids))),
@@ -70,7 +90,14 @@ fn borrowed(names: &[Arc<str>]) -> Vec<&str> {
 fn write_messages_json(pulled: &Pulled, out: &mut Output) {
     let tail = MessagesTail { lost: pulled.fetched.lost, remaining: pulled.remaining };
     let records = pulled.fetched.spans.iter().flat_map(|span| records(span));
-    out.put(|out| json::encode_messages(records, tail, out));
+    let base_offset = pulled.fetched.base_offset;
+    match pulled.deliveries {
+        None => out.put(|out| json::encode_messages(records, tail, out)),
+        Some(deliveries) => {
+            let lease = Lease { base_offset, deliveries };
+            out.put(|out| json::encode_leased(records, lease, tail, out));
+        }
+    }
 }
 
 fn write_messages_native(pulled: Pulled, correlation: u32, out: &mut Output) {
@@ -82,7 +109,12 @@ fn write_messages_native(pulled: Pulled, correlation: u32, out: &mut Output) {
         count: fetched.count,
         records_bytes: fetched.bytes,
     };
-    out.put(|out| encode_messages_head(head, correlation, out));
+    match pulled.deliveries {
+        None => out.put(|out| encode_messages_head(head, correlation, out)),
+        Some(deliveries) => {
+            out.put(|out| encode_leased_head(head, deliveries, correlation, out));
+        }
+    }
     for span in fetched.spans {
         out.push(span);
     }

@@ -23,6 +23,14 @@ pub(super) enum Speech {
 }
 
 impl Speech {
+    /// Writes an answer.
+    pub(super) fn tell(&self, answer: Answer, correlation: u32, out: &mut Output) {
+        match self {
+            Self::Native(_) => answer.write_native(correlation, out),
+            Self::Json(_) | Self::Unheard | Self::NativeGreeting => answer.write_json(out),
+        }
+    }
+
     /// Tells that a push subscription is over.
     pub(super) fn tell_ended(&self, subscription: u32, refusal: &Refusal, out: &mut Output) {
         if matches!(self, Self::Native(_)) {
@@ -93,7 +101,7 @@ impl Session {
         };
         match refusal {
             Some(refusal) => {
-                self.refuse_and_close(&refusal, turn.out);
+                self.refuse_and_close(refusal, turn.out);
                 input.len()
             }
             None => self.handle_next(input, turn),
@@ -110,7 +118,7 @@ impl Session {
                 CLIENT_GREETING_BYTES
             }
             Err(refusal) => {
-                self.refuse_and_close(&refusal, turn.out);
+                self.refuse_and_close(refusal, turn.out);
                 input.len()
             }
         }
@@ -121,10 +129,10 @@ impl Session {
         let request = native::decode_request(frame, self.broker.limits().message_bytes_max);
         let outcome = match request {
             Ok(request) => self.handle_request(request, correlation, turn),
-            Err(refusal) => Outcome::Answered(Answer::Refused(refusal)),
+            Err(refusal) => Outcome::refused(refusal),
         };
         match outcome {
-            Outcome::Answered(answer) => answer.write_native(correlation, turn.out),
+            Outcome::Answered(answer, waits) => self.answer(answer, waits, correlation, turn),
             Outcome::Silent => {}
             Outcome::Held { until } => {
                 self.held = Some(Held { until });
@@ -140,11 +148,11 @@ impl Session {
             FrameStep::NeedMore { .. } | FrameStep::Frame { .. } => 0,
             FrameStep::Discarded { consumed } => consumed,
             FrameStep::TooLarge { consumed, correlation, refusal } => {
-                Answer::Refused(refusal).write_native(correlation, turn.out);
+                self.answer(Answer::Refused(refusal), None, correlation, turn);
                 consumed
             }
             FrameStep::OutOfStep { refusal } => {
-                self.refuse_and_close(&refusal, turn.out);
+                self.refuse_and_close(refusal, turn.out);
                 0
             }
         }
@@ -155,7 +163,7 @@ impl Session {
             LineStep::NeedMore => return 0,
             LineStep::Discarded { consumed } => return consumed,
             LineStep::TooLong { consumed, refusal } => {
-                Answer::Refused(refusal).write_json(turn.out);
+                self.answer(Answer::Refused(refusal), None, 0, turn);
                 return consumed;
             }
             LineStep::Line { consumed, line } => (consumed, line),
@@ -163,10 +171,10 @@ impl Session {
         let outcome = match json::decode_request(line) {
             Ok(None) => return consumed,
             Ok(Some(request)) => self.handle_request(request, 0, turn),
-            Err(refusal) => Outcome::Answered(Answer::Refused(refusal)),
+            Err(refusal) => Outcome::refused(refusal),
         };
         match outcome {
-            Outcome::Answered(answer) => answer.write_json(turn.out),
+            Outcome::Answered(answer, waits) => self.answer(answer, waits, 0, turn),
             Outcome::Silent => {}
             Outcome::Held { until } => {
                 self.held = Some(Held { until });

@@ -15,13 +15,15 @@ mod answer;
 mod dialect;
 mod pushes;
 mod requests;
+mod waiting;
 
 use crate::topic::Topic;
 use crate::{Broker, Cause, Now, Output, SessionKey, Wakes};
 use dialect::Speech;
 use protocol::{Code, Refusal};
-use pushes::Pushes;
+use pushes::{Begun, Pushes};
 use std::sync::Arc;
+use waiting::Waiting;
 
 /// Who is on the other end, and what was agreed so far.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Session {
     /// The topic last published to, and whether its readers have yet to be woken.
     target: Option<Target>,
     pushes: Pushes,
+    /// What is to be told when the journal has come so far.
+    waiting: Waiting,
     /// A publication waits for room.
     held: Option<Held>,
     /// Since when the input has ended in an incomplete request.
@@ -82,6 +86,7 @@ impl Session {
             speech: Speech::Unheard,
             target: None,
             pushes: Pushes::default(),
+            waiting: Waiting::default(),
             held: None,
             incomplete_since: refused.is_some().then_some(now),
             refused,
@@ -112,13 +117,18 @@ impl Session {
             (false, _) => None,
         };
         self.wake_readers(turn.wakes);
+        self.release_answers(turn);
         taken
     }
 
     /// Whether it would take more input, with `out` still to be written.
     #[must_use]
     pub fn wants_input(&self, out: &Output) -> bool {
-        !self.closing && self.held.is_none() && out.len() < self.broker.limits().output_bytes_max
+        let limits = self.broker.limits();
+        !self.closing
+            && self.held.is_none()
+            && out.len() < limits.output_bytes_max
+            && self.waiting.has_room(limits.answers_waiting_max, limits.output_bytes_max)
     }
 
     /// Takes what another session caused.
@@ -126,11 +136,14 @@ impl Session {
         match cause {
             Cause::Readable { subscription } => self.pushes.handle_readable(subscription),
             Cause::Ended { subscription, attachment, code } => {
-                if self.pushes.remove(subscription, attachment) {
-                    self.push_ended(subscription, code, turn);
+                match self.pushes.remove(subscription, attachment) {
+                    None => {}
+                    Some(Begun::Yes) => self.tell_ended(subscription, code, turn),
+                    Some(Begun::NotYet) => self.answer_ended(subscription, code),
                 }
             }
             Cause::Room => self.held = None,
+            Cause::Stored => self.handle_stored(turn),
         }
     }
 
@@ -186,7 +199,7 @@ impl Session {
                     ),
                 )
             });
-            self.refuse_and_close(&refusal, turn.out);
+            self.refuse_and_close(refusal, turn.out);
         }
     }
 
@@ -227,7 +240,7 @@ impl Session {
         }
     }
 
-    fn push_ended(&mut self, subscription: u32, code: Code, turn: &mut Turn<'_>) {
+    pub(super) fn tell_ended(&mut self, subscription: u32, code: Code, turn: &mut Turn<'_>) {
         self.speech.tell_ended(subscription, &Refusal::new(code, why_ended(code)), turn.out);
         self.closing |= code == Code::Lagging;
     }
@@ -241,7 +254,16 @@ impl Session {
         }
     }
 
-    fn refuse_and_close(&mut self, refusal: &Refusal, out: &mut Output) {
+    /// Closes the connection once all requests are answered, and tells why.
+    fn refuse_and_close(&mut self, refusal: Refusal, out: &mut Output) {
+        if self.waiting.is_empty() {
+            self.close_with(&refusal, out);
+        } else {
+            self.answer_last(refusal);
+        }
+    }
+
+    fn close_with(&mut self, refusal: &Refusal, out: &mut Output) {
         self.speech.tell_last(refusal, out, self.broker.limits());
         self.closing = true;
     }
@@ -260,6 +282,9 @@ fn why_ended(code: Code) -> &'static str {
         Code::Unsubscribed => "the subscription was removed",
         Code::Lagging => {
             "retention was about to overtake the subscriber; read faster, or choose another lag policy"
+        }
+        Code::StorageDamaged => {
+            "stored messages cannot be read back; stop the broker, see `tandem journal verify`"
         }
         _ => "the subscription is over",
     }

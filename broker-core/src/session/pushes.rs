@@ -1,11 +1,14 @@
 //! A session's push subscriptions: what they may still send, and which have something to send.
 
 use super::Turn;
+use crate::journal::Waits;
 use crate::log::FetchLimit;
-use crate::topic::{Grip, Pushed, Topic};
+use crate::topic::{Grip, Named, Pushed, Topic};
 use crate::{AttachmentId, Broker, Limits, Wakes};
-use protocol::native::{encode_deliver_head, encode_response};
-use protocol::{Code, Refusal, Response};
+use protocol::native::{
+    RedeliverHead, encode_deliver_head, encode_redeliver_head, encode_response,
+};
+use protocol::{Code, OffsetRange, Refusal, Response, SettleAnswer, Verdict};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -25,6 +28,14 @@ struct Subscription {
     /// What may be sent; below zero after a message that was larger than what was left.
     credit_bytes: i64,
     is_ready: bool,
+    begun: Begun,
+}
+
+/// Whether a subscription was answered to stand. Before that, nothing of it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    Yes,
+    NotYet,
 }
 
 impl Pushes {
@@ -50,10 +61,22 @@ impl Pushes {
     }
 
     pub(super) fn insert(&mut self, number: u32, topic: Arc<Topic>, grip: Grip, credit_bytes: u32) {
-        let subscription =
-            Subscription { topic, grip, credit_bytes: i64::from(credit_bytes), is_ready: false };
+        let subscription = Subscription {
+            topic,
+            grip,
+            credit_bytes: i64::from(credit_bytes),
+            is_ready: false,
+            begun: Begun::NotYet,
+        };
         self.by_number.insert(number, subscription);
-        self.handle_readable(number);
+    }
+
+    /// The subscription was answered to stand.
+    pub(super) fn begin(&mut self, number: u32) {
+        if let Some(subscription) = self.by_number.get_mut(&number) {
+            subscription.begun = Begun::Yes;
+            self.handle_readable(number);
+        }
     }
 
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
@@ -61,10 +84,13 @@ impl Pushes {
     }
 
     /// Forgets a subscription that another ended, unless its number belongs to a later one; gives
-    /// whether it did.
-    pub(super) fn remove(&mut self, number: u32, attachment: AttachmentId) -> bool {
-        let is_it = |found: &Subscription| found.grip.attachment == attachment;
-        self.by_number.get(&number).is_some_and(is_it) && self.take(number).is_some()
+    /// whether it had begun.
+    pub(super) fn remove(&mut self, number: u32, attachment: AttachmentId) -> Option<Begun> {
+        let found = self.by_number.get(&number)?;
+        if found.grip.attachment != attachment {
+            return None;
+        }
+        self.take(number).map(|subscription| subscription.begun)
     }
 
     fn take(&mut self, number: u32) -> Option<Subscription> {
@@ -94,16 +120,34 @@ impl Pushes {
         &mut self,
         number: u32,
         offset: u64,
+        answer: SettleAnswer,
+        broker: &Broker,
         wakes: &mut Wakes,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Waits>, Refusal> {
         let subscription = self.by_number.get(&number).ok_or_else(|| unknown(number))?;
-        subscription.topic.ack(subscription.grip, offset, wakes)
+        subscription.topic.ack(subscription.grip, offset, answer, broker, wakes)
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        number: u32,
+        ranges: &[OffsetRange],
+        verdict: Verdict,
+        answer: SettleAnswer,
+        broker: &Broker,
+        turn: &mut Turn<'_>,
+    ) -> Result<Option<Waits>, Refusal> {
+        let Subscription { topic, grip, .. } =
+            self.by_number.get(&number).ok_or_else(|| unknown(number))?;
+        let held = Named::Held(*grip);
+        topic.settle(held, ranges, verdict, answer, turn.now, broker, turn.wakes)
     }
 
     /// There may be something to send.
     pub(super) fn handle_readable(&mut self, number: u32) {
         if let Some(subscription) = self.by_number.get_mut(&number)
             && subscription.credit_bytes > 0
+            && subscription.begun == Begun::Yes
             && !std::mem::replace(&mut subscription.is_ready, true)
         {
             self.ready.push_back(number);
@@ -153,17 +197,23 @@ impl Subscription {
     ) -> bool {
         let credit_bytes = usize::try_from(self.credit_bytes).unwrap_or(0);
         let limit = FetchLimit { bytes_max: quantum_bytes.min(credit_bytes), count_max: u32::MAX };
-        let pushed = self.topic.fetch(self.grip, limit, broker, turn.wakes);
+        let pushed = self.topic.fetch(self.grip, limit, turn.now, broker, turn.wakes);
         // Where it is no longer attached, the wake that tells why is on its way.
-        let Some(Pushed { fetched, more }) = pushed else { return false };
+        let Some(Pushed { fetched, deliveries, more }) = pushed else { return false };
         let out = &mut *turn.out;
         if fetched.lost > 0 {
             let lost = Response::Lost { count: fetched.lost, next_offset: fetched.base_offset };
             out.put(|out| encode_response(&lost, number, out));
         }
         if fetched.count > 0 {
-            out.put(|out| {
-                encode_deliver_head(number, fetched.base_offset, fetched.count, fetched.bytes, out);
+            let (base_offset, count, records_bytes) =
+                (fetched.base_offset, fetched.count, fetched.bytes);
+            out.put(|out| match deliveries {
+                1 => encode_deliver_head(number, base_offset, count, records_bytes, out),
+                _ => {
+                    let head = RedeliverHead { base_offset, deliveries, count, records_bytes };
+                    encode_redeliver_head(head, number, out);
+                }
             });
             for span in fetched.spans {
                 out.push(span);

@@ -7,9 +7,9 @@
 //! to the newer half.
 
 use super::state::State;
-use super::subscriptions::{Attachment, SubscriptionKey};
+use super::subscriptions::{Attachment, Grip, SubscriptionKey};
 use crate::{Broker, Cause, Now, SessionKey, Wake, Wakes};
-use protocol::{Code, LagPolicy, Lifetime};
+use protocol::{Code, LagPolicy};
 
 /// A publisher that waits for as long as it takes asks again after so long at the earliest.
 const RETRY_MS_MIN: u64 = 100;
@@ -87,39 +87,37 @@ impl State {
 
     /// Those who still need messages before `offset` had their time.
     fn give_up_on_laggards(&mut self, offset: u64, broker: &Broker, wakes: &mut Wakes) {
-        let laggards: Vec<(SubscriptionKey, LagPolicy)> = self
+        let laggards: Vec<(Grip, LagPolicy)> = self
             .subscriptions
             .attached()
             .filter(|(_, subscription, a)| !a.overrun && subscription.needed_offset() < offset)
-            .map(|(key, _, attachment)| (key, attachment.push.lag_policy))
+            .map(|(grip, _, attachment)| (grip, attachment.push.lag_policy))
             .collect();
-        for (key, policy) in laggards {
+        for (grip, policy) in laggards {
             match policy {
                 LagPolicy::Hold => {}
                 LagPolicy::Skip => {
-                    if let Some(attachment) = &mut self.subscriptions.at(key).attachment {
+                    if let Some(attachment) = self.subscriptions.attachment(grip) {
                         attachment.overrun = true;
                     }
                 }
-                LagPolicy::Disconnect => self.cut_off(key, broker, wakes),
+                LagPolicy::Disconnect => self.cut_off(grip, broker, wakes),
             }
         }
     }
 
     /// Ends the attachment of a laggard, and the subscription where its lifetime was the
     /// connection's.
-    fn cut_off(&mut self, key: SubscriptionKey, broker: &Broker, wakes: &mut Wakes) {
-        let lifetime = self.subscriptions.at(key).attachment.as_ref().map(|a| a.push.lifetime);
-        self.end_attachment(key, Code::Lagging, wakes);
-        if lifetime == Some(Lifetime::Connection) {
-            self.remove(key, broker);
-        }
+    fn cut_off(&mut self, grip: Grip, broker: &Broker, wakes: &mut Wakes) {
+        let lifetime = self.subscriptions.attachment(grip).map(|found| found.push.lifetime);
+        self.end_attachment(grip, Code::Lagging, wakes);
+        self.remove_with(lifetime, grip.key, broker);
     }
 
     /// Detaches the connection of a subscription and tells it why.
-    pub(super) fn end_attachment(&mut self, key: SubscriptionKey, code: Code, wakes: &mut Wakes) {
-        if let Some(attachment) = self.subscriptions.detach(key) {
-            self.subscriptions.at(key).go_back(&self.log);
+    pub(super) fn end_attachment(&mut self, grip: Grip, code: Code, wakes: &mut Wakes) {
+        if let Some(attachment) = self.subscriptions.detach(grip) {
+            self.give_back(grip, wakes);
             wakes.push(ended(&attachment, code));
         }
     }
@@ -133,12 +131,11 @@ impl State {
         wakes: &mut Wakes,
     ) {
         let caught_up = after >= self.log.middle_offset();
-        if let Some(attachment) = &mut self.subscriptions.at(key).attachment
-            && attachment.overrun
-            && caught_up
-        {
-            attachment.overrun = false;
-            self.floor = self.floor.min(after);
+        for attachment in &mut self.subscriptions.at(key).attachments {
+            if attachment.overrun && caught_up {
+                attachment.overrun = false;
+                self.floor = self.floor.min(after);
+            }
         }
         if self.hold.as_ref().is_some_and(|h| before < h.resume_offset && h.resume_offset <= after)
         {

@@ -1,19 +1,31 @@
 //! Topics: each a log and its subscriptions, behind a short lock of its own.
 
+mod consumers;
 mod hold;
+mod plan;
+mod reading;
+mod recovered;
+mod room;
 mod state;
 mod subscriptions;
 
+pub(crate) use consumers::{DeadLetter, Named};
+pub(crate) use plan::Plan;
+pub(crate) use reading::{Attached, Pulled, Pushed, Wanted};
+pub(crate) use recovered::{RecoveredGroup, RecoveredSubscription, RecoveredTopic};
 pub(crate) use subscriptions::Grip;
 
-use crate::log::{FetchLimit, Fetched};
+use crate::journal::{Reached, TopicId, Waits};
+use crate::log::{Incoming, Log};
+use crate::publishers::{self, Check, Publishers};
 use crate::{Broker, Now, SessionKey, Wakes};
 use hold::{Leave, ended};
-use protocol::batch::{RECORD_HEADER_BYTES, too_large};
-use protocol::{AckMode, Code, Lifetime, Messages, Push, Refusal, Retention};
+use protocol::{Code, Durability, PublishTerms, PublisherSequence, Refusal};
 use state::{Bounds, State};
 use std::sync::{Arc, Mutex, MutexGuard};
-use subscriptions::{SubscriptionKey, not_subscribed};
+
+/// A publisher that the journal has no room for asks again after so long at the latest.
+const CONGESTED_MS_MAX: u64 = 1000;
 
 /// A topic.
 #[derive(Debug)]
@@ -25,37 +37,48 @@ pub(crate) struct Topic {
 /// What became of a publication.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Appended {
-    /// It is in the log.
-    At { base_offset: u64, count: u32 },
+    /// It is in the log, or was before.
+    At {
+        base_offset: u64,
+        count: u32,
+        /// When it may be acknowledged; `None`: now.
+        waits: Option<Waits>,
+        shown: Shown,
+    },
     /// There is no room; the publisher is woken when there is, and asks again at `until` in any
     /// case.
     Held { until: Now },
 }
 
-/// What a pull took.
-#[derive(Debug)]
-pub(crate) struct Pulled {
-    pub(crate) fetched: Fetched,
-    /// Messages still unread.
-    pub(crate) remaining: u64,
-}
-
-/// What a push read took.
-#[derive(Debug)]
-pub(crate) struct Pushed {
-    pub(crate) fetched: Fetched,
-    /// Whether there is more to read now; if not, the session is woken when there is.
-    pub(crate) more: bool,
+/// Whether there is more for readers than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    More,
+    /// Not yet.
+    Same,
 }
 
 impl Topic {
-    pub(crate) fn new(name: Arc<str>, retention: Retention, broker: &Broker) -> Self {
-        let bounds = Bounds::new(retention, broker.limits());
-        Self { name, state: Mutex::new(State::new(bounds)) }
+    /// An empty topic in memory.
+    pub(crate) fn in_memory(name: Arc<str>, plan: Plan, broker: &Broker) -> Self {
+        let bounds = Bounds::new(plan.terms);
+        let log = Log::in_memory(bounds.bytes_max);
+        let publishers = Publishers::new(broker.limits().publishers_per_topic_max);
+        Self { name, state: Mutex::new(State::new(bounds, log, publishers)) }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What the journal calls it; nothing where it is in memory.
+    pub(crate) fn id(&self) -> Option<TopicId> {
+        self.lock().log.stored().map(|stored| stored.terms().topic)
+    }
+
+    /// Takes away what it may not hold.
+    pub(crate) fn trim(&self, now: Now) {
+        self.lock().trim_to_bounds(now);
     }
 
     /// Whether its messages go when they are old.
@@ -77,42 +100,88 @@ impl Topic {
         if state.deleted {
             return Err(broker.unknown_topic(&self.name));
         }
-        let before = state.log.bytes();
+        let before = state.log.memory_bytes();
         let result = act(&mut state);
-        broker.tally().log_bytes_moved(before, state.log.bytes());
+        broker.tally().log_bytes_moved(before, state.log.memory_bytes());
         result
     }
 
-    /// Appends `messages`, or has `publisher` wait for room.
+    /// Appends `incoming`, or has `publisher` wait for room.
     ///
     /// Nobody is woken yet: see [`wake_readers`](Self::wake_readers).
     pub(crate) fn append(
-        &self,
-        messages: &Messages<'_>,
+        self: &Arc<Self>,
+        incoming: Incoming<'_>,
+        durability: Option<Durability>,
         publisher: SessionKey,
         now: Now,
         broker: &Broker,
         wakes: &mut Wakes,
     ) -> Result<Appended, Refusal> {
-        let (count, bytes) = match messages {
-            Messages::One(payload) => (1, RECORD_HEADER_BYTES + payload.len()),
-            Messages::Batch(batch) => (batch.count(), batch.bytes().len()),
-        };
         self.with(broker, |state| {
-            let incoming = Incoming { count, bytes };
-            let leave = state.make_room(incoming, publisher, now, broker, wakes)?;
+            let durability = state.check_durability(durability)?;
+            let (count, bytes) = incoming.size();
+            if let Some(sequence) = incoming.sequence
+                && let Some((base_offset, count)) = state.known(sequence)?
+            {
+                let waits = state.waits_for_all(durability);
+                return Ok(Appended::At { base_offset, count, waits, shown: Shown::Same });
+            }
+            if state.is_congested(publisher, broker) {
+                return Ok(Appended::Held { until: now.plus_ms(CONGESTED_MS_MAX) });
+            }
+            let leave =
+                state.make_room(room::Wanted { count, bytes }, publisher, now, broker, wakes)?;
             if let Leave::Held { until } = leave {
                 return Ok(Appended::Held { until });
             }
-            let base_offset = match messages {
-                Messages::One(payload) => state.log.append_one(payload, now),
-                Messages::Batch(batch) => state.log.append(*batch, now),
-            };
+            let base_offset = state.log.append(incoming, now)?;
+            if let Some(PublisherSequence { publisher, sequence }) = incoming.sequence {
+                let publication = publishers::Publication { sequence, base_offset, count };
+                state.publishers.note(publisher, publication);
+            }
             // A batch may hold more messages than its topic.
             let kept = state.log.next_offset().saturating_sub(state.bounds.messages_max);
             state.log.trim_before(kept);
-            Ok(Appended::At { base_offset, count })
+            let shown = self.commit_soon(state, broker);
+            let waits = state.waits_for_all(durability);
+            Ok(Appended::At { base_offset, count, waits, shown })
         })
+    }
+
+    /// Has what was appended shown when the journal has it. Gives whether there is more to see.
+    fn commit_soon(self: &Arc<Self>, state: &mut State, broker: &Broker) -> Shown {
+        let Some(journal) = state.log.stored().map(|stored| Arc::clone(&stored.terms().journal))
+        else {
+            return Shown::More;
+        };
+        if !std::mem::replace(&mut state.committing, true) {
+            broker.commits().tell_topic(self);
+        }
+        // The journal may have come so far before it was asked to tell.
+        let shown = state.log.commit(journal.reached());
+        state.log.shrink(broker.memory_free());
+        if shown { Shown::More } else { Shown::Same }
+    }
+
+    /// The journal has reached more: shows it, and wakes those who wait for it. Gives whether
+    /// there is still more to wait for.
+    pub(crate) fn handle_progress(
+        &self,
+        reached: Reached,
+        broker: &Broker,
+        wakes: &mut Wakes,
+    ) -> bool {
+        let mut state = self.lock();
+        let before = state.log.memory_bytes();
+        if state.log.commit(reached) {
+            state.wake_waiting(wakes);
+        }
+        state.log.shrink(broker.memory_free());
+        broker.tally().log_bytes_moved(before, state.log.memory_bytes());
+        let pending = state.log.stored().and_then(|stored| stored.pending_position());
+        state.committing = pending.is_some() && !state.deleted;
+        state.committing
     }
 
     /// Wakes those who wait for messages, once for all that were appended since.
@@ -123,141 +192,6 @@ impl Topic {
     /// A publisher that may have waited for room is gone.
     pub(crate) fn forget_publisher(&self, publisher: SessionKey) {
         self.lock().forget_publisher(publisher);
-    }
-
-    /// Makes a subscription at the oldest message held, or keeps the one there is. Gives the
-    /// offset that it reads next.
-    pub(crate) fn subscribe(&self, id: &str, broker: &Broker) -> Result<u64, Refusal> {
-        self.with(broker, |state| {
-            let key = state.subscription(id, broker)?;
-            Ok(state.subscriptions.at(key).cursor.offset())
-        })
-    }
-
-    /// Makes or keeps a subscription and has it pushed to a connection. One that it was pushed to
-    /// before is told.
-    pub(crate) fn attach(
-        &self,
-        id: &str,
-        session: SessionKey,
-        number: u32,
-        push: Push,
-        broker: &Broker,
-        wakes: &mut Wakes,
-    ) -> Result<(Grip, u64), Refusal> {
-        self.with(broker, |state| {
-            let key = state.subscription(id, broker)?;
-            let id = broker.tally().next_attachment();
-            let (grip, before) = state.subscriptions.attach(key, id, session, number, push);
-            wakes.extend(before.map(|attachment| ended(&attachment, Code::TakenOver)));
-            let subscription = state.subscriptions.at(key);
-            subscription.go_back(&state.log);
-            let next_offset = subscription.cursor.offset();
-            state.floor = state.floor.min(subscription.needed_offset());
-            Ok((grip, next_offset))
-        })
-    }
-
-    /// Reads for a connection that is attached; `None`: it no longer is.
-    pub(crate) fn fetch(
-        &self,
-        grip: Grip,
-        limit: FetchLimit,
-        broker: &Broker,
-        wakes: &mut Wakes,
-    ) -> Option<Pushed> {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let subscription = state.subscriptions.held_by(grip)?;
-        let overhead_before = state.log.bytes();
-        let needed_before = subscription.needed_offset();
-        let fetched = state.log.fetch(&mut subscription.cursor, limit);
-        let more = subscription.cursor.offset() < state.log.next_offset();
-        if subscription.attachment.as_ref().is_some_and(|a| a.push.ack_mode == AckMode::OnSend) {
-            subscription.committed = subscription.cursor.offset();
-        }
-        let needed_after = subscription.needed_offset();
-        if !more {
-            state.wait(grip.key);
-        }
-        state.reader_moved(grip.key, needed_before, needed_after, wakes);
-        broker.tally().log_bytes_moved(overhead_before, state.log.bytes());
-        Some(Pushed { fetched, more })
-    }
-
-    /// Acknowledges all messages up to and with `offset`.
-    pub(crate) fn ack(&self, grip: Grip, offset: u64, wakes: &mut Wakes) -> Result<(), Refusal> {
-        let mut state = self.lock();
-        let Some(subscription) = state.subscriptions.held_by(grip) else {
-            return Ok(());
-        };
-        if offset >= subscription.cursor.offset() {
-            return Err(Refusal::new(
-                Code::InvalidValue,
-                format!(
-                    "expected the offset of a message that was sent, below {}, found {offset}",
-                    subscription.cursor.offset()
-                ),
-            ));
-        }
-        let before = subscription.needed_offset();
-        subscription.committed = subscription.committed.max(offset + 1);
-        let after = subscription.needed_offset();
-        state.reader_moved(grip.key, before, after, wakes);
-        Ok(())
-    }
-
-    /// Ends a connection's attachment, and the subscription where its lifetime was the connection's.
-    pub(crate) fn detach(&self, grip: Grip, broker: &Broker, wakes: &mut Wakes) {
-        let mut state = self.lock();
-        if state.subscriptions.held_by(grip).is_none() {
-            return;
-        }
-        let state = &mut *state;
-        let attachment = state.subscriptions.detach(grip.key);
-        state.subscriptions.at(grip.key).go_back(&state.log);
-        if attachment.is_some_and(|a| a.push.lifetime == Lifetime::Connection) {
-            state.remove(grip.key, broker);
-        }
-        state.settle_hold(wakes);
-    }
-
-    /// Removes a subscription; a connection attached to it is told.
-    pub(crate) fn unsubscribe(
-        &self,
-        id: &str,
-        broker: &Broker,
-        wakes: &mut Wakes,
-    ) -> Result<(), Refusal> {
-        self.with(broker, |state| {
-            let key = state.subscriptions.find(id).ok_or_else(|| not_subscribed(&self.name, id))?;
-            state.end_attachment(key, Code::Unsubscribed, wakes);
-            state.remove(key, broker);
-            state.settle_hold(wakes);
-            Ok(())
-        })
-    }
-
-    /// Takes unread messages of a subscription; they count as read.
-    pub(crate) fn pull(
-        &self,
-        id: &str,
-        limit: FetchLimit,
-        now: Now,
-        broker: &Broker,
-        wakes: &mut Wakes,
-    ) -> Result<Pulled, Refusal> {
-        self.with(broker, |state| {
-            let key = state.subscriptions.find(id).ok_or_else(|| not_subscribed(&self.name, id))?;
-            state.trim_older(now, wakes);
-            let subscription = state.subscriptions.at(key);
-            let before = subscription.needed_offset();
-            let fetched = state.log.fetch(&mut subscription.cursor, limit);
-            subscription.committed = subscription.cursor.offset();
-            let after = subscription.needed_offset();
-            state.reader_moved(key, before, after, wakes);
-            Ok(Pulled { fetched, remaining: state.log.next_offset() - after })
-        })
     }
 
     /// The ids of its subscribers, in their order.
@@ -274,9 +208,30 @@ impl Topic {
         if state.deleted {
             return;
         }
-        let before = state.log.bytes();
+        let before = state.log.memory_bytes();
         state.trim_older(now, wakes);
-        broker.tally().log_bytes_moved(before, state.log.bytes());
+        broker.tally().log_bytes_moved(before, state.log.memory_bytes());
+    }
+
+    /// Gives up what lies before `position` in the journal. Gives how many messages those were.
+    pub(crate) fn drop_stored_before(
+        &self,
+        position: u64,
+        broker: &Broker,
+        wakes: &mut Wakes,
+    ) -> u64 {
+        let mut state = self.lock();
+        let before = state.log.memory_bytes();
+        let dropped = state.drop_stored_before(position, wakes);
+        broker.tally().log_bytes_moved(before, state.log.memory_bytes());
+        dropped
+    }
+
+    /// Moves what lies in the segment at `segment` to the end of the journal. Gives how many
+    /// bytes those were.
+    pub(crate) fn move_stored(&self, segment: u64) -> Result<u64, Refusal> {
+        let mut state = self.lock();
+        state.log.stored_mut().map_or(Ok(0), |stored| stored.move_runs(segment))
     }
 
     /// Empties it for good. Everyone attached to it is told.
@@ -287,92 +242,72 @@ impl Topic {
         }
         wakes.extend(state.subscriptions.attached().map(|(.., a)| ended(a, Code::TopicDeleted)));
         state.release(wakes);
-        broker.tally().log_bytes_moved(state.log.bytes(), 0);
+        broker.tally().log_bytes_moved(state.log.memory_bytes(), 0);
         broker.tally().subscriptions_moved(-(state.subscriptions.len() as i64));
+        state.log.clear();
         let bounds = state.bounds;
-        *state = State::new(bounds);
+        *state = State::new(bounds, Log::in_memory(bounds.bytes_max), Publishers::new(1));
         state.deleted = true;
     }
 }
 
-/// What is about to be appended.
-#[derive(Clone, Copy)]
-struct Incoming {
-    count: u32,
-    bytes: usize,
+impl State {
+    /// When a publication that asks for `asked` is acknowledged.
+    fn check_durability(&self, asked: Option<Durability>) -> Result<Option<Durability>, Refusal> {
+        let own = self.log.stored().map(|stored| stored.terms().durability);
+        match (asked, own) {
+            (None, own) => Ok(own),
+            (Some(asked), Some(own)) if asked <= own => Ok(Some(asked)),
+            (Some(asked), own) => Err(Refusal::new(
+                Code::StorageUnavailable,
+                format!(
+                    "expected a durability of at most {}, as the topic has, found {:?}; leave it out, or create the topic with it",
+                    own.map_or("\"none\"", Durability::name),
+                    asked.name()
+                ),
+            )),
+        }
+    }
+
+    /// What waits for the newest message to be so durable.
+    fn waits_for_all(&self, durability: Option<Durability>) -> Option<Waits> {
+        let position = self.log.stored()?.pending_position()?;
+        Some(Waits { position, durability: durability? })
+    }
+
+    /// Where a publication is that came before.
+    fn known(&mut self, sequence: PublisherSequence) -> Result<Option<(u64, u32)>, Refusal> {
+        match self.publishers.check(sequence.publisher, sequence.sequence) {
+            Check::New => Ok(None),
+            Check::Duplicate { base_offset, count } => Ok(Some((base_offset, count))),
+            Check::Stale { oldest, newest } => Err(Refusal::new(
+                Code::StaleSequence,
+                format!(
+                    "expected a sequence number above {newest}, or one of the last {} that were used, from {oldest} on, found {}; keep no more than these in flight",
+                    publishers::PUBLICATIONS_MAX,
+                    sequence.sequence
+                ),
+            )),
+        }
+    }
+
+    /// Whether the journal has no room for more; the publisher is woken when it has.
+    fn is_congested(&self, publisher: SessionKey, broker: &Broker) -> bool {
+        let Some(stored) = self.log.stored() else { return false };
+        let journal = &stored.terms().journal;
+        if !journal.is_congested() {
+            return false;
+        }
+        broker.commits().hold(publisher);
+        // It may have had room before it was asked to tell.
+        journal.is_congested()
+    }
 }
 
-impl State {
-    /// Takes away the oldest messages until `incoming` fits, as far as connected subscribers
-    /// leave them.
-    fn make_room(
-        &mut self,
-        incoming: Incoming,
-        publisher: SessionKey,
-        now: Now,
-        broker: &Broker,
-        wakes: &mut Wakes,
-    ) -> Result<Leave, Refusal> {
-        if incoming.bytes > self.bounds.bytes_max {
-            return Err(too_large(incoming.bytes, self.bounds.bytes_max));
-        }
-        // Before anything goes, since all logs' sum does not know yet of what goes here.
-        let memory = self.log.bytes().saturating_add(broker.memory_free());
-        let bytes_max = self.bounds.bytes_max.min(memory);
-        self.trim_older(now, wakes);
-        if incoming.bytes > bytes_max {
-            return Err(broker.memory_full());
-        }
-        loop {
-            let held = self.log.count();
-            let over_bytes = self.log.bytes() + incoming.bytes > bytes_max;
-            let over_count =
-                (held + u64::from(incoming.count)).saturating_sub(self.bounds.messages_max);
-            let offset = match (over_bytes, over_count) {
-                (false, 0) => return Ok(self.grant(publisher)),
-                _ if held == 0 => return Ok(self.grant(publisher)),
-                (true, _) => self.log.first_piece_end(),
-                (false, over) => self.log.first_offset() + over.min(held),
-            };
-            let leave = self.ask_leave(offset, publisher, now, broker, wakes);
-            if leave != Leave::Granted {
-                return Ok(leave);
-            }
-            self.log.trim_before(offset);
-        }
-    }
-
-    /// The subscription of `id`, made where there is none.
-    fn subscription(&mut self, id: &str, broker: &Broker) -> Result<SubscriptionKey, Refusal> {
-        if let Some(key) = self.subscriptions.find(id) {
-            return Ok(key);
-        }
-        let max = broker.limits().subscriptions_per_topic_max;
-        if self.subscriptions.len() >= max {
-            return Err(Refusal::new(
-                Code::LimitReached,
-                format!(
-                    "the topic has {max} subscriptions; remove one, or raise subscriptions_per_topic_max"
-                ),
-            ));
-        }
-        broker.tally().subscriptions_moved(1);
-        Ok(self.subscriptions.insert(id, self.log.earliest()))
-    }
-
-    /// Removes a subscription that nobody is attached to.
-    fn remove(&mut self, key: SubscriptionKey, broker: &Broker) {
-        self.subscriptions.remove(key);
-        broker.tally().subscriptions_moved(-1);
-    }
-
-    /// Takes away what is too old; publishers that waited for room may have it.
-    fn trim_older(&mut self, now: Now, wakes: &mut Wakes) {
-        let Some(age_ms_max) = self.bounds.age_ms_max else { return };
-        let before = self.log.first_offset();
-        self.log.trim_older(age_ms_max, now);
-        if self.log.first_offset() > before {
-            self.wake_held(wakes);
-        }
-    }
+/// What a publication asks for beside its messages.
+pub(crate) fn incoming<'a>(
+    messages: &'a protocol::Messages<'a>,
+    terms: PublishTerms,
+) -> Incoming<'a> {
+    Incoming { messages, sequence: terms.sequence }
 }

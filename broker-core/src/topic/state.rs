@@ -1,10 +1,12 @@
 //! What a topic's lock guards.
 
 use super::hold::Hold;
-use super::subscriptions::{Subscription, SubscriptionKey, Subscriptions};
+use super::subscriptions::{Grip, SubscriptionKey, Subscriptions};
+use crate::journal::{Record, TopicId, Waits};
 use crate::log::Log;
-use crate::{Cause, Limits, Wake, Wakes};
-use protocol::Retention;
+use crate::publishers::Publishers;
+use crate::{Cause, Wake, Wakes};
+use protocol::{Durability, Refusal};
 
 /// How much a topic keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,22 +17,6 @@ pub(super) struct Bounds {
     pub(super) age_ms_max: Option<u64>,
 }
 
-impl Bounds {
-    pub(super) fn new(retention: Retention, limits: &Limits) -> Self {
-        let some = |value: u64| Some(value).filter(|value| *value > 0);
-        let bytes_max =
-            retention.bytes_max.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        Self {
-            bytes_max: bytes_max.unwrap_or(limits.topic_bytes_max),
-            messages_max: retention
-                .messages_max
-                .or(some(limits.topic_messages_max))
-                .unwrap_or(u64::MAX),
-            age_ms_max: retention.age_ms_max.or(some(limits.topic_age_ms_max)),
-        }
-    }
-}
-
 /// A topic's log, subscriptions, and who waits for what.
 #[derive(Debug)]
 pub(super) struct State {
@@ -38,19 +24,28 @@ pub(super) struct State {
     pub(super) bounds: Bounds,
     pub(super) subscriptions: Subscriptions,
     /// Those to wake when a message comes. Entries may be stale; `waiting` of the attachment tells.
-    waiting: Vec<SubscriptionKey>,
+    waiting: Vec<Grip>,
     pub(super) hold: Option<Hold>,
     /// No connected subscriber is waited for with a message before this offset. It may be lower
     /// than it could be, and is worked out anew when that matters.
     pub(super) floor: u64,
+    /// Publications that may be sent again.
+    pub(super) publishers: Publishers,
+    /// It is to be told of the journal's next progress.
+    pub(super) committing: bool,
+    /// A cursor moved that the journal does not know of.
+    pub(super) unsaved: bool,
     pub(super) deleted: bool,
 }
 
 impl State {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds, log: Log, publishers: Publishers) -> Self {
         Self {
-            log: Log::new(bounds.bytes_max),
+            log,
             bounds,
+            publishers,
+            committing: false,
+            unsaved: false,
             subscriptions: Subscriptions::default(),
             waiting: Vec::new(),
             hold: None,
@@ -60,13 +55,10 @@ impl State {
     }
 
     /// Notes that a subscription has read all there is, and is to be woken.
-    pub(super) fn wait(&mut self, key: SubscriptionKey) {
-        let Some(Subscription { attachment: Some(attachment), .. }) = self.subscriptions.get(key)
-        else {
-            return;
-        };
+    pub(super) fn wait(&mut self, grip: Grip) {
+        let Some(attachment) = self.subscriptions.attachment(grip) else { return };
         if !std::mem::replace(&mut attachment.waiting, true) {
-            self.waiting.push(key);
+            self.waiting.push(grip);
         }
         if self.waiting.len() > 2 * self.subscriptions.attached_len() + 16 {
             self.forget_stale_waiters();
@@ -77,21 +69,45 @@ impl State {
         let subscriptions = &self.subscriptions;
         self.waiting.clear();
         let waiting = subscriptions.attached().filter(|(.., attachment)| attachment.waiting);
-        self.waiting.extend(waiting.map(|(key, ..)| key));
+        self.waiting.extend(waiting.map(|(grip, ..)| grip));
     }
 
     /// Wakes all that wait for messages.
     pub(super) fn wake_waiting(&mut self, wakes: &mut Wakes) {
-        for key in self.waiting.drain(..) {
-            let Some(Subscription { attachment: Some(attachment), .. }) =
-                self.subscriptions.get(key)
-            else {
-                continue;
-            };
-            if std::mem::replace(&mut attachment.waiting, false) {
-                let cause = Cause::Readable { subscription: attachment.number };
-                wakes.push(Wake { session: attachment.session, cause });
-            }
+        for grip in self.waiting.drain(..) {
+            wake(&mut self.subscriptions, grip, wakes);
         }
+    }
+
+    /// Wakes those of a subscription's consumers that wait.
+    pub(super) fn wake_consumers(&mut self, key: SubscriptionKey, wakes: &mut Wakes) {
+        for grip in self.subscriptions.grips(key) {
+            wake(&mut self.subscriptions, grip, wakes);
+        }
+    }
+
+    /// Writes a record of the topic to the journal, if it is there. Gives what an answer waits
+    /// for that promises it.
+    pub(super) fn record<'r>(
+        &self,
+        record: impl FnOnce(TopicId) -> Record<'r>,
+        durability: Durability,
+    ) -> Result<Option<Waits>, Refusal> {
+        let Some(stored) = self.log.stored() else { return Ok(None) };
+        let terms = stored.terms();
+        let durability = durability.min(terms.durability);
+        let mut body = Vec::new();
+        let kind = record(terms.topic).encode(&mut body);
+        let place = terms.journal.append(kind, &[&body], durability)?;
+        Ok(Some(Waits { position: place.end(), durability }))
+    }
+}
+
+/// Wakes an attached connection if it waits.
+fn wake(subscriptions: &mut Subscriptions, grip: Grip, wakes: &mut Wakes) {
+    let Some(attachment) = subscriptions.attachment(grip) else { return };
+    if std::mem::replace(&mut attachment.waiting, false) {
+        let cause = Cause::Readable { subscription: attachment.number };
+        wakes.push(Wake { session: attachment.session, cause });
     }
 }

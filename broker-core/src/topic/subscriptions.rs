@@ -1,5 +1,7 @@
 //! A topic's subscriptions: named cursors, and the connections attached to some of them.
 
+use crate::journal::{LeaseTerms, Waits};
+use crate::leases::{Leases, Redelivery};
 use crate::log::{Cursor, Log};
 use crate::{AttachmentId, SessionKey};
 use protocol::{AckMode, Code, Push, Refusal};
@@ -11,11 +13,11 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubscriptionKey(usize);
 
-/// A connection's hold on a subscription. It is let go by whoever attaches next.
+/// A connection's hold on a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grip {
     pub(crate) key: SubscriptionKey,
-    /// Tells this attachment from earlier and later ones of the same subscription.
+    /// Tells this attachment from all others, of this and other subscriptions.
     pub(crate) attachment: AttachmentId,
 }
 
@@ -33,21 +35,52 @@ pub(super) struct Attachment {
     pub(super) overrun: bool,
 }
 
+/// What makes a subscription one whose messages are acknowledged one by one.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) leases: Leases,
+    pub(super) terms: LeaseTerms,
+}
+
+impl Group {
+    pub(super) fn redelivery(&self) -> Redelivery {
+        self.terms.redelivery()
+    }
+}
+
+/// What the journal knows of a subscription.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoredSubscription {
+    /// What it calls it.
+    pub(super) number: u64,
+    /// When it is certain that the subscription stands.
+    pub(super) waits: Option<Waits>,
+    /// All before this offset is done with, as far as it knows.
+    pub(super) saved: u64,
+}
+
 /// A named cursor.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) id: Arc<str>,
-    /// What is sent next.
+    /// What the journal knows of it.
+    pub(super) stored: Option<StoredSubscription>,
+    /// What is sent next, for the first time.
     pub(super) cursor: Cursor,
-    /// The message that comes after the last one done with.
+    /// The message that comes after the last one done with. A group's leases say that of it.
     pub(super) committed: u64,
-    pub(super) attachment: Option<Attachment>,
+    pub(super) group: Option<Box<Group>>,
+    /// Connections that it is pushed to: any number of a group, else one at most.
+    pub(super) attachments: Vec<Attachment>,
 }
 
 impl Subscription {
     /// Offset of the oldest message that may still be asked for.
     pub(super) fn needed_offset(&self) -> u64 {
-        match &self.attachment {
+        if let Some(group) = &self.group {
+            return group.leases.floor();
+        }
+        match self.attachments.first() {
             Some(Attachment { push: Push { ack_mode: AckMode::Cumulative, .. }, .. }) => {
                 self.committed
             }
@@ -57,9 +90,14 @@ impl Subscription {
 
     /// Goes back to what was sent and not acknowledged.
     pub(super) fn go_back(&mut self, log: &Log) {
-        if self.committed < self.cursor.offset() {
+        if self.group.is_none() && self.committed < self.cursor.offset() {
             self.cursor = log.seek(self.committed);
         }
+    }
+
+    /// Its attachment of this name, if it is attached there.
+    pub(super) fn attachment(&mut self, id: AttachmentId) -> Option<&mut Attachment> {
+        self.attachments.iter_mut().find(|attachment| attachment.id == id)
     }
 }
 
@@ -68,8 +106,12 @@ impl Subscription {
 pub(super) struct Subscriptions {
     slots: Slab<Subscription>,
     by_id: HashMap<Arc<str>, SubscriptionKey>,
-    /// Those with a connection attached.
-    attached: Vec<SubscriptionKey>,
+    /// All attachments.
+    attached: Vec<Grip>,
+    /// Those with groups.
+    groups: Vec<SubscriptionKey>,
+    /// What the journal will call the next one.
+    next_number: u64,
 }
 
 impl Subscriptions {
@@ -81,6 +123,14 @@ impl Subscriptions {
         self.attached.len()
     }
 
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    pub(super) fn number_from(&mut self, next_number: u64) {
+        self.next_number = self.next_number.max(next_number);
+    }
+
     pub(super) fn find(&self, id: &str) -> Option<SubscriptionKey> {
         self.by_id.get(id).copied()
     }
@@ -89,20 +139,72 @@ impl Subscriptions {
         self.by_id.keys()
     }
 
-    pub(super) fn insert(&mut self, id: &str, cursor: Cursor) -> SubscriptionKey {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
+        self.slots.iter().map(|(_, subscription)| subscription)
+    }
+
+    /// Those that are done with more than the journal knows.
+    pub(super) fn unsaved(&self) -> Vec<SubscriptionKey> {
+        let is_unsaved = |found: &Subscription| {
+            found.group.is_none()
+                && found.stored.is_some_and(|stored| stored.saved != found.committed)
+        };
+        let unsaved = self.slots.iter().filter(|(_, found)| is_unsaved(found));
+        unsaved.map(|(slot, _)| SubscriptionKey(slot)).collect()
+    }
+
+    /// The journal knows of a subscription.
+    pub(super) fn note_stored(&mut self, key: SubscriptionKey, number: u64, waits: Option<Waits>) {
+        let subscription = &mut self.slots[key.0];
+        let saved = subscription.committed;
+        // A topic in memory has no journal to know of it.
+        subscription.stored = waits.map(|_| StoredSubscription { number, waits, saved });
+        self.next_number = self.next_number.max(number + 1);
+    }
+
+    /// The journal knows that a subscription is done with all before `offset`.
+    pub(super) fn note_saved(&mut self, key: SubscriptionKey, offset: u64) {
+        if let Some(stored) = &mut self.slots[key.0].stored {
+            stored.saved = offset;
+        }
+    }
+
+    /// Those whose messages are acknowledged one by one.
+    pub(super) fn groups(&self) -> Vec<SubscriptionKey> {
+        self.groups.clone()
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        id: &str,
+        stored: Option<StoredSubscription>,
+        cursor: Cursor,
+        group: Option<Box<Group>>,
+    ) -> SubscriptionKey {
         let id: Arc<str> = Arc::from(id);
+        let is_group = group.is_some();
         let committed = cursor.offset();
-        let subscription =
-            Subscription { id: Arc::clone(&id), cursor, committed, attachment: None };
+        let subscription = Subscription {
+            id: Arc::clone(&id),
+            stored,
+            cursor,
+            committed,
+            group,
+            attachments: Vec::new(),
+        };
         let key = SubscriptionKey(self.slots.insert(subscription));
         self.by_id.insert(id, key);
+        if is_group {
+            self.groups.push(key);
+        }
         key
     }
 
     pub(super) fn remove(&mut self, key: SubscriptionKey) -> Subscription {
         let subscription = self.slots.remove(key.0);
         self.by_id.remove(&subscription.id);
-        self.attached.retain(|attached| *attached != key);
+        self.attached.retain(|grip| grip.key != key);
+        self.groups.retain(|group| *group != key);
         subscription
     }
 
@@ -111,48 +213,45 @@ impl Subscriptions {
         &mut self.slots[key.0]
     }
 
-    pub(super) fn get(&mut self, key: SubscriptionKey) -> Option<&mut Subscription> {
-        self.slots.get_mut(key.0)
-    }
-
     /// The subscription that `grip` holds, if it still does.
     pub(super) fn held_by(&mut self, grip: Grip) -> Option<&mut Subscription> {
         let subscription = self.slots.get_mut(grip.key.0)?;
-        let attachment = subscription.attachment.as_ref()?.id;
-        (attachment == grip.attachment).then_some(subscription)
+        subscription.attachment(grip.attachment)?;
+        Some(subscription)
     }
 
-    /// Attaches a connection, and gives the one that was attached before.
-    pub(super) fn attach(
-        &mut self,
-        key: SubscriptionKey,
-        id: AttachmentId,
-        session: SessionKey,
-        number: u32,
-        push: Push,
-    ) -> (Grip, Option<Attachment>) {
-        let before = self.detach(key);
-        self.slots[key.0].attachment =
-            Some(Attachment { id, session, number, push, waiting: false, overrun: false });
-        self.attached.push(key);
-        (Grip { key, attachment: id }, before)
+    /// The attachment that `grip` is, if it still is one.
+    pub(super) fn attachment(&mut self, grip: Grip) -> Option<&mut Attachment> {
+        self.slots.get_mut(grip.key.0)?.attachment(grip.attachment)
     }
 
-    pub(super) fn detach(&mut self, key: SubscriptionKey) -> Option<Attachment> {
-        let before = self.slots.get_mut(key.0)?.attachment.take();
-        if before.is_some() {
-            self.attached.retain(|attached| *attached != key);
-        }
-        before
+    /// Attaches a connection.
+    pub(super) fn attach(&mut self, key: SubscriptionKey, attachment: Attachment) -> Grip {
+        let grip = Grip { key, attachment: attachment.id };
+        self.slots[key.0].attachments.push(attachment);
+        self.attached.push(grip);
+        grip
     }
 
-    /// The attached subscriptions.
-    pub(super) fn attached(
-        &self,
-    ) -> impl Iterator<Item = (SubscriptionKey, &Subscription, &Attachment)> {
-        self.attached.iter().filter_map(|key| {
-            let subscription = &self.slots[key.0];
-            subscription.attachment.as_ref().map(|attachment| (*key, subscription, attachment))
+    pub(super) fn detach(&mut self, grip: Grip) -> Option<Attachment> {
+        let attachments = &mut self.slots.get_mut(grip.key.0)?.attachments;
+        let index = attachments.iter().position(|found| found.id == grip.attachment)?;
+        self.attached.retain(|attached| *attached != grip);
+        Some(attachments.remove(index))
+    }
+
+    /// The attachments of a subscription.
+    pub(super) fn grips(&self, key: SubscriptionKey) -> Vec<Grip> {
+        let attachments = self.slots.get(key.0).map_or(&[][..], |found| &found.attachments);
+        attachments.iter().map(|found| Grip { key, attachment: found.id }).collect()
+    }
+
+    /// All attachments.
+    pub(super) fn attached(&self) -> impl Iterator<Item = (Grip, &Subscription, &Attachment)> {
+        self.attached.iter().filter_map(|grip| {
+            let subscription = &self.slots[grip.key.0];
+            let found = subscription.attachments.iter().find(|found| found.id == grip.attachment);
+            found.map(|attachment| (*grip, subscription, attachment))
         })
     }
 }

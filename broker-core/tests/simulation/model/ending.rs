@@ -25,7 +25,7 @@ impl Endings {
             Cause::Ended { subscription, code, .. } => {
                 Some(Ending { session: wake.session, number: subscription, code })
             }
-            Cause::Readable { .. } | Cause::Room => None,
+            Cause::Readable { .. } | Cause::Room | Cause::Stored => None,
         };
         let unexplained = wakes.iter().filter_map(ending).collect();
         Self { unexplained, serials: VecDeque::new() }

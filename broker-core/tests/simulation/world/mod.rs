@@ -48,7 +48,8 @@ impl World {
         let scenario = Scenario::draw(&mut rng);
         story.tell(|| format!("{scenario:?}"));
         let identity = Identity { backend: "simulation", version: "0" };
-        let broker = Broker::new(identity, scenario.limits.clone());
+        let broker =
+            Broker::in_memory(identity, scenario.limits.clone(), broker_core::Settings::default());
         Self {
             model: Model::new(scenario.limits.clone(), scenario.memory_is_tight),
             broker: Arc::new(broker),

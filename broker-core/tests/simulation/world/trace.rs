@@ -19,6 +19,7 @@ impl Trace {
                 Cause::Readable { subscription } => (0, subscription, 0),
                 Cause::Ended { subscription, code, .. } => (1, subscription, code.number()),
                 Cause::Room => (2, 0, 0),
+                Cause::Stored => (3, 0, 0),
             };
             (wake.session, cause).hash(&mut self.hasher);
         }

@@ -116,7 +116,7 @@ impl World {
         for wake in wakes {
             let serial = match wake.cause {
                 Cause::Ended { .. } => Some(ended.pop_front().expect("an ending for each")),
-                Cause::Readable { .. } | Cause::Room => None,
+                Cause::Readable { .. } | Cause::Room | Cause::Stored => None,
             };
             if let Some(link) = self.links.get_mut(&wake.session) {
                 link.wakes.push_back((wake.cause, serial));
@@ -137,7 +137,7 @@ impl World {
             Cause::Ended { subscription, code, .. } => {
                 self.model.handle_ended(key, subscription, serial, code)
             }
-            Cause::Readable { .. } | Cause::Room => None,
+            Cause::Readable { .. } | Cause::Room | Cause::Stored => None,
         };
         let lags = matches!(&expected, Some(Said::Ended { code: Code::Lagging, .. }));
         assert!(said.iter().eq(&expected), "expected {expected:?}, found {said:?}");
