@@ -118,7 +118,11 @@ fn start(
     signals::request_stop_on_signals(stop.clone()).map_err(StartError::Signals)?;
 
     let identity = Identity { backend: backend.name, version: backend.version };
-    let broker = Arc::new(Broker::new(identity, settings.limits.clone()));
+    let broker = Arc::new(Broker::in_memory(
+        identity,
+        settings.limits.clone(),
+        broker_core::Settings::default(),
+    ));
     let store = Store::open(&settings.storage);
 
     let listeners = bind(&settings.listen)?;

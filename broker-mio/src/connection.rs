@@ -133,10 +133,10 @@ impl Connection {
         }
         let more_to_deliver = self.deliver(lent)?;
         if self.output.is_empty() && !self.session.is_closing() {
-            if self.eof && !self.owes_input() {
+            if self.eof && !self.owes_input() && !self.session.owes_answers() {
                 return Ok(After::Gone);
             }
-            if phase == Phase::Parting && !more_to_deliver {
+            if phase == Phase::Parting && !more_to_deliver && !self.session.owes_answers() {
                 self.part(lent);
                 self.write()?;
             }

@@ -165,7 +165,8 @@ impl Connection {
             let mut turn = Turn { out: &mut inner.output, wakes, now };
             let more = inner.session.poll_deliveries(&mut turn);
             if inner.output.is_empty() {
-                if !inner.parting || inner.session.is_closing() {
+                let has_more_to_say = inner.session.is_closing() || inner.session.owes_answers();
+                if !inner.parting || has_more_to_say {
                     break;
                 }
                 let mut turn = Turn { out: &mut inner.output, wakes, now };
@@ -280,6 +281,7 @@ impl Connection {
 impl Inner {
     /// Whether all that there was to write is with the operating system.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.broken || (self.output.is_empty() && self.writer != Writer::Writing)
+        let is_written = self.output.is_empty() && self.writer != Writer::Writing;
+        self.broken || (is_written && !self.session.owes_answers())
     }
 }
