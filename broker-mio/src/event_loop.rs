@@ -406,14 +406,14 @@ impl Loops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use broker_core::{Cause, Identity, Limits};
+    use broker_core::{Cause, Identity, Limits, Settings};
 
     /// Two loops that are awake and without connections.
     fn two_loops() -> (Loops, [Poll; 2]) {
         let identity = Identity { backend: "test", version: "0" };
         let surroundings = Surroundings {
             loops: 2,
-            broker: Arc::new(Broker::new(identity, Limits::default())),
+            broker: Arc::new(Broker::in_memory(identity, Limits::default(), Settings::default())),
             clock: Clock::new(),
             stop: Stop::new(),
             stopping: Arc::new(Stopping::new(2)),
