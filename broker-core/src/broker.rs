@@ -1,6 +1,6 @@
 //! The broker: its topics, its limits, and what it says of itself.
 
-use crate::journal::{Commits, Journal, Record, TopicId, Waits};
+use crate::journal::{Commits, Journal, JournalFailed, Record, TopicId, Waits};
 use crate::log::StoredTerms;
 use crate::tally::Tally;
 use crate::topic::{Plan, RecoveredTopic, Topic};
@@ -287,17 +287,24 @@ impl Broker {
         Ok(waits)
     }
 
-    fn all_topics(&self) -> Vec<Arc<Topic>> {
+    pub(crate) fn all_topics(&self) -> Vec<Arc<Topic>> {
         self.topics.read().expect(TOPICS_LOCK).values().cloned().collect()
     }
 
-    /// A position of the journal, the topics that were there at that position, and the number of
-    /// the topic that is made next.
-    pub(crate) fn stored_topics(&self) -> (u64, Vec<Arc<Topic>>, u64) {
+    /// All topics, and a position of the journal at which they were there. It is behind all that
+    /// any of them released before.
+    pub(crate) fn topics_at_position(&self) -> Result<(u64, Vec<Arc<Topic>>), JournalFailed> {
         let topics = self.topics.read().expect(TOPICS_LOCK);
-        let position = self.journal.as_ref().map_or(0, |journal| journal.end());
-        let next_topic = self.next_topic.load(Ordering::Relaxed);
-        (position, topics.values().cloned().collect(), next_topic)
+        let Some(journal) = &self.journal else { return Ok((0, Vec::new())) };
+        let mut body = Vec::new();
+        let kind = self.state().encode(&mut body);
+        let position = journal.append(kind, &[&body], Durability::Os)?.end();
+        Ok((position, topics.values().cloned().collect()))
+    }
+
+    /// What the journal has to know of the broker itself.
+    pub(crate) fn state(&self) -> Record<'static> {
+        Record::BrokerState { next_topic: self.next_topic.load(Ordering::Relaxed) }
     }
 
     pub(crate) fn topic(&self, name: &str) -> Result<Arc<Topic>, Refusal> {

@@ -172,7 +172,7 @@ impl Journal {
     /// # Panics
     /// When more is released than was retained.
     pub fn release(&self, segment: Position, bytes: u64) -> Result<(), SegmentMissing> {
-        self.segments.release(segment, bytes)
+        self.segments.release(segment, bytes, self.end())
     }
 
     /// All segments, in order.
@@ -181,7 +181,8 @@ impl Journal {
     }
 
     /// Removes the segments that end at or before the last snapshot's position and hold nothing
-    /// live. Gives what they were.
+    /// live, released before the journal ended there: a snapshot may name what was released after
+    /// its position. Gives what they were.
     ///
     /// # Errors
     /// When the medium fails, after which the journal has failed for good.

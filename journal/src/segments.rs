@@ -48,6 +48,8 @@ pub struct SegmentState {
 struct Segment {
     span: Span,
     live_bytes: AtomicU64,
+    /// Where the journal ended when the last live bytes were released.
+    emptied_at: AtomicU64,
     file: Mutex<Option<Arc<dyn StorageFile>>>,
 }
 
@@ -59,7 +61,12 @@ pub(crate) struct Segments {
 
 impl Segments {
     pub(crate) fn insert(&self, span: Span, file: Option<Arc<dyn StorageFile>>) {
-        let segment = Segment { span, live_bytes: AtomicU64::new(0), file: Mutex::new(file) };
+        let segment = Segment {
+            span,
+            live_bytes: AtomicU64::new(0),
+            emptied_at: AtomicU64::new(0),
+            file: Mutex::new(file),
+        };
         self.table_mut().insert(span.base, Arc::new(segment));
     }
 
@@ -89,11 +96,20 @@ impl Segments {
         Ok(())
     }
 
-    pub(crate) fn release(&self, segment: Position, bytes: u64) -> Result<(), SegmentMissing> {
+    /// `end` is where the journal ends now.
+    pub(crate) fn release(
+        &self,
+        segment: Position,
+        bytes: u64,
+        end: Position,
+    ) -> Result<(), SegmentMissing> {
         let table = self.table();
         let segment = table.get(&segment).ok_or(SegmentMissing(segment))?;
         let before = segment.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
         assert!(before >= bytes, "no more is released than was retained");
+        if before == bytes {
+            segment.emptied_at.store(end.value(), Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -107,12 +123,15 @@ impl Segments {
         self.table().values().map(state).collect()
     }
 
-    /// Takes out the segments that end at or before `position` and hold nothing live.
+    /// Takes out the segments that end at or before `position` and hold nothing live, and did not
+    /// when the journal ended there.
     pub(crate) fn take_dead(&self, position: Position) -> Vec<Span> {
         let mut dead = Vec::new();
         self.table_mut().retain(|_, segment| {
-            let is_dead =
-                segment.span.end() <= position && segment.live_bytes.load(Ordering::Relaxed) == 0;
+            let is_empty = segment.live_bytes.load(Ordering::Relaxed) == 0;
+            // What was released later may be named by a snapshot of that position.
+            let was_empty = segment.emptied_at.load(Ordering::Relaxed) < position.value();
+            let is_dead = segment.span.end() <= position && is_empty && was_empty;
             if is_dead {
                 dead.push(segment.span);
             }

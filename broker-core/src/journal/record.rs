@@ -12,6 +12,7 @@
 //! | 6 | unsubscribed | topic `u64`, subscription `u64` |
 //! | 7 | cursor moved | topic `u64`, subscription `u64`, next offset `u64` |
 //! | 8 | settled | topic `u64`, subscription `u64`, (first `u64`, count `u32`)* |
+//! | 9 | broker state | next topic `u64` |
 //!
 //! In snapshots only:
 //!
@@ -20,8 +21,7 @@
 //! | 32 | topic state | topic `u64`, position up to which it is told `u64`, first offset `u64`, next offset `u64`, next subscription `u64`, time of the newest message `u64` |
 //! | 33 | stored runs | topic `u64`, (base offset `u64`, segment `u64`, position `u64`, time `u64`, count `u32`, bytes `u32`, live bytes `u32`, payload bytes `u32`)* |
 //! | 34 | publisher | topic `u64`, publisher `u128`, (sequence `u64`, base offset `u64`, count `u32`)* |
-//! | 36 | delivered | topic `u64`, subscription `u64`, first `u64`, count `u32`, deliveries `u32` |
-//! | 35 | broker state | next topic `u64` |
+//! | 35 | delivered | topic `u64`, subscription `u64`, first `u64`, count `u32`, deliveries `u32` |
 //!
 //! ```text
 //! messages
@@ -178,11 +178,11 @@ mod kind {
     pub(super) const UNSUBSCRIBED: u8 = 6;
     pub(super) const CURSOR: u8 = 7;
     pub(super) const SETTLED: u8 = 8;
-    pub(super) const DELIVERED: u8 = 36;
+    pub(super) const DELIVERED: u8 = 35;
     pub(super) const TOPIC_STATE: u8 = 32;
     pub(super) const RUNS: u8 = 33;
     pub(super) const PUBLISHER: u8 = 34;
-    pub(super) const BROKER_STATE: u8 = 35;
+    pub(super) const BROKER_STATE: u8 = 9;
 }
 
 const FLAG_MORE: u32 = 1;

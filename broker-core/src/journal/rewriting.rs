@@ -8,7 +8,7 @@ impl Broker {
     /// Gives up all messages that lie before `position` in the journal, whoever may still want
     /// them. Gives how many those were.
     pub fn drop_stored_before(&self, position: u64, wakes: &mut Wakes) -> u64 {
-        let (_, topics, _) = self.stored_topics();
+        let topics = self.all_topics();
         topics.iter().map(|topic| topic.drop_stored_before(position, self, wakes)).sum()
     }
 
@@ -19,9 +19,8 @@ impl Broker {
     /// # Errors
     /// Where the journal failed, or messages cannot be read back.
     pub fn move_stored(&self, segment: u64) -> Result<u64, Refusal> {
-        let (_, topics, _) = self.stored_topics();
         let mut moved_bytes = 0;
-        for topic in topics {
+        for topic in self.all_topics() {
             moved_bytes += topic.move_stored(segment)?;
         }
         Ok(moved_bytes)

@@ -1,7 +1,7 @@
 //! Snapshots: the records that make today's state of nothing, so that recovery need not go back
 //! further.
 
-use super::Record;
+use super::{JournalFailed, Record};
 use crate::Broker;
 
 /// Takes a snapshot's records, one by one: a kind and a body.
@@ -30,13 +30,16 @@ impl Broker {
     ///
     /// Topics are told one after another, each as it is when its turn comes. So the snapshot may
     /// be used only once the journal has synced all that was appended before this returned.
-    pub fn snapshot(&self, take: &mut dyn FnMut(u8, &[u8])) -> u64 {
+    ///
+    /// # Errors
+    /// Where the journal failed.
+    pub fn snapshot(&self, take: &mut dyn FnMut(u8, &[u8])) -> Result<u64, JournalFailed> {
         let mut sink = SnapshotSink { take, body: Vec::new() };
-        let (position, topics, next_topic) = self.stored_topics();
-        sink.put(&Record::BrokerState { next_topic });
+        let (position, topics) = self.topics_at_position()?;
+        sink.put(&self.state());
         for topic in topics {
             topic.snapshot(&mut sink);
         }
-        position
+        Ok(position)
     }
 }
