@@ -5,12 +5,14 @@
 //! and later the journal has reached it.
 
 mod commits;
+mod description;
 mod record;
 mod recovery;
 mod rewriting;
 mod snapshot;
 
 pub(crate) use commits::Commits;
+pub use description::{Description, describe};
 pub use record::RecordError;
 pub(crate) use record::{
     LeaseTerms, PUBLICATION_HEAD_BYTES_MAX, Part, Publication, Record, Run, TopicId, TopicTerms,
