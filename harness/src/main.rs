@@ -18,8 +18,8 @@ const EXIT_CODES: &str = "Exit codes:
   0    everything ran
   1    a broker failed, or the run did
   2    the configuration or the command line is wrong
-  3    delivery breach: a stream that must lose nothing lost, duplicated,
-       reordered or corrupted something
+  3    delivery breach: a stream, backlog or restart that must lose nothing lost,
+       duplicated, reordered or corrupted something
   130  interrupted; nothing was written";
 
 const EXIT_FAILED: u8 = 1;
@@ -91,7 +91,8 @@ fn run_to_report(config: &Config, out: Option<PathBuf>) -> anyhow::Result<ExitCo
     let results = ResultsDir::create(root)?;
     results.write(&finished.record, &finished.histograms)?;
     let rendered = plots::render(&finished.record, &finished.histograms, results.root())?;
-    tell(&table::summary(&finished.record, DriverKind::BytePipe.name()))?;
+    let ceilings = [DriverKind::BytePipe.name(), DriverKind::Disk.name()];
+    tell(&table::summary(&finished.record, &ceilings))?;
     let verdict = verdict(&finished);
     tell(&rendered.report_html.display().to_string())?;
     Ok(verdict)

@@ -1,11 +1,15 @@
 //! What a configuration comes to: every measurement of every broker, in order, and how long it
 //! will take.
 
+mod piles;
+
+pub use piles::{BacklogCell, PileCell, RestartCell};
+
 use crate::config::{
     BrokerConfig, Config, LagPolicyChoice, OperationsConfig, OperationsExtent, StreamConfig,
     StreamExtent,
 };
-use crate::drivers::{Operation, Support};
+use crate::drivers::{Operation, StreamDemand, Support};
 use measure::{HistogramTag, SkippedBroker, StreamLoad, StreamShape};
 use std::fmt::Write as _;
 
@@ -39,6 +43,10 @@ pub struct BrokerPlan<'a> {
     pub operations: Vec<OperationCell>,
     /// Streams, in order, after the operations.
     pub streams: Vec<StreamCell>,
+    /// Backlogs, in order, each in a process of its own.
+    pub backlogs: Vec<BacklogCell>,
+    /// Restarts, in order, each in a process of its own.
+    pub restarts: Vec<RestartCell>,
     /// What is asked for and cannot be measured.
     pub skipped: Vec<SkippedBroker>,
 }
@@ -67,6 +75,8 @@ pub struct StreamCell {
     pub payload_bytes: usize,
     /// Messages in one write, at most.
     pub batch: u32,
+    /// Publications of each publisher under way at once; `None`: none are acknowledged.
+    pub acks: Option<u32>,
     /// For how long.
     pub extent: StreamExtent,
     /// How long beforehand, unrecorded.
@@ -90,9 +100,8 @@ impl<'a> Plan<'a> {
     /// Measurements in all rounds.
     #[must_use]
     pub fn cells(&self) -> u64 {
-        let once: usize =
-            self.brokers.iter().map(|plan| plan.operations.len() + plan.streams.len()).sum();
-        once as u64 * u64::from(self.rounds)
+        let once: u64 = self.brokers.iter().map(BrokerPlan::cells).sum();
+        once * u64::from(self.rounds)
     }
 
     /// About how long it takes, building brokers aside.
@@ -113,6 +122,12 @@ impl<'a> Plan<'a> {
             }
             for cell in &plan.streams {
                 let _ = writeln!(text, "  {}, {} a write", cell.label(), cell.batch);
+            }
+            for cell in &plan.backlogs {
+                let _ = writeln!(text, "  {}", cell.describe());
+            }
+            for cell in &plan.restarts {
+                let _ = writeln!(text, "  {}", cell.label());
             }
             for skipped in &plan.skipped {
                 let _ = writeln!(text, "  skipped: {}: {}", skipped.name, skipped.reason);
@@ -139,13 +154,29 @@ fn how_started(broker: &BrokerConfig) -> String {
 
 impl<'a> BrokerPlan<'a> {
     fn of(config: &Config, index: usize, broker: &'a BrokerConfig) -> Self {
-        let (operations, streams, skipped) = (Vec::new(), Vec::new(), Vec::new());
-        let mut plan = Self { index, broker, operations, streams, skipped };
+        let mut plan = Self {
+            index,
+            broker,
+            operations: Vec::new(),
+            streams: Vec::new(),
+            backlogs: Vec::new(),
+            restarts: Vec::new(),
+            skipped: Vec::new(),
+        };
         if let Some(operations) = &config.operations {
             plan.add_operations(operations);
         }
         plan.add_streams(&config.streams);
+        plan.add_backlogs(&config.backlogs);
+        plan.add_restarts(&config.restarts);
         plan
+    }
+
+    /// Measurements in one round.
+    #[must_use]
+    pub fn cells(&self) -> u64 {
+        let in_one_process = self.operations.len() + self.streams.len();
+        (in_one_process + self.backlogs.len() + self.restarts.len()) as u64
     }
 
     fn add_operations(&mut self, asked: &OperationsConfig) {
@@ -177,32 +208,53 @@ impl<'a> BrokerPlan<'a> {
     }
 
     fn add_streams(&mut self, asked: &[StreamConfig]) {
-        if asked.is_empty() {
-            return;
+        let mut reasons = Vec::new();
+        for stream in asked {
+            match self.broker.driver.stream(demand(stream)) {
+                Support::Measured => self.streams.extend(stream_cells(stream)),
+                Support::Meaningless(reason) if !reasons.contains(&reason) => reasons.push(reason),
+                Support::Meaningless(_) => {}
+            }
         }
-        if let Support::Meaningless(reason) = self.broker.driver.streams() {
-            let name = format!("{}: streams", self.broker.name);
-            self.skipped.push(SkippedBroker { name, reason: reason.to_owned() });
-            return;
+        for reason in reasons {
+            self.skip("streams", reason);
         }
-        self.streams.extend(asked.iter().flat_map(|stream| {
-            stream.payload_bytes.iter().map(|&payload_bytes| StreamCell {
-                shape: StreamShape::new(stream.publishers, stream.subscribers),
-                payload_bytes,
-                batch: stream.batch,
-                extent: stream.extent,
-                warmup_ms: stream.warmup_ms,
-                lag_policy: stream.lag_policy,
-                load: stream.load,
-            })
-        }));
+    }
+
+    fn skip(&mut self, what: &str, reason: &str) {
+        let name = format!("{}: {what}", self.broker.name);
+        self.skipped.push(SkippedBroker { name, reason: reason.to_owned() });
     }
 
     fn estimated_ms(&self) -> u64 {
         let operations: u64 = self.operations.iter().map(OperationCell::estimated_ms).sum();
         let streams: u64 = self.streams.iter().map(StreamCell::estimated_ms).sum();
-        BROKER_START_MS_GUESS + operations + streams
+        let backlogs: u64 = self.backlogs.iter().map(BacklogCell::estimated_ms).sum();
+        let restarts: u64 = self.restarts.iter().map(RestartCell::estimated_ms).sum();
+        let starts = 1 + self.backlogs.len() as u64 + 2 * self.restarts.len() as u64;
+        starts * BROKER_START_MS_GUESS + operations + streams + backlogs + restarts
     }
+}
+
+fn demand(stream: &StreamConfig) -> StreamDemand {
+    match (stream.acks, stream.subscribers) {
+        (None, _) => StreamDemand::Delivered,
+        (Some(_), 0) => StreamDemand::Acknowledged,
+        (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
+    }
+}
+
+fn stream_cells(stream: &StreamConfig) -> impl Iterator<Item = StreamCell> {
+    stream.payload_bytes.iter().map(|&payload_bytes| StreamCell {
+        shape: StreamShape::new(stream.publishers, stream.subscribers),
+        payload_bytes,
+        batch: stream.batch,
+        acks: stream.acks,
+        extent: stream.extent,
+        warmup_ms: stream.warmup_ms,
+        lag_policy: stream.lag_policy,
+        load: stream.load,
+    })
 }
 
 impl OperationCell {
@@ -237,16 +289,32 @@ impl OperationCell {
 }
 
 impl StreamCell {
-    /// In progress and phase marks, e.g. `stream 1→50, 100 B, saturating`.
+    /// In progress and phase marks, e.g. `stream 1→50, 100 B, saturating`, or with
+    /// acknowledgements `stream 1→0, 100 B, saturating, 64 in flight`.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("stream {}, {} B, {}", self.shape, self.payload_bytes, self.load)
+        let Self { shape, payload_bytes, load, .. } = self;
+        match self.acks {
+            None => format!("stream {shape}, {payload_bytes} B, {load}"),
+            Some(acks) => format!("stream {shape}, {payload_bytes} B, {load}, {acks} in flight"),
+        }
     }
 
-    /// Its histogram's place in the log.
+    /// The place in the log of the histogram of its deliveries.
     #[must_use]
     pub fn tag(&self, broker: &str) -> HistogramTag {
-        HistogramTag::for_stream(broker, self.shape, self.payload_bytes as u64, self.load)
+        let payload_bytes = self.payload_bytes as u64;
+        let tag = HistogramTag::for_stream(broker, self.shape, payload_bytes, self.load);
+        match self.acks {
+            None => tag,
+            Some(acks) => tag.part(&format!("{acks}-in-flight")),
+        }
+    }
+
+    /// The place in the log of the histogram of its acknowledgements.
+    #[must_use]
+    pub fn acks_tag(&self, broker: &str) -> HistogramTag {
+        self.tag(broker).part("acks")
     }
 
     fn estimated_ms(&self) -> u64 {
@@ -256,7 +324,7 @@ impl StreamCell {
                 (messages as f64 / rate * 1000.0) as u64
             }
             (StreamExtent::Messages(messages), StreamLoad::Saturating) => {
-                let deliveries = messages as f64 * f64::from(self.shape.subscribers);
+                let deliveries = messages as f64 * f64::from(self.shape.subscribers.max(1));
                 (deliveries / DELIVERIES_PER_S_GUESS * 1000.0) as u64
             }
         };

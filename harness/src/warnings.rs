@@ -80,11 +80,23 @@ fn disturbed(from: MachineTicks, to: MachineTicks, ours: u64) -> Option<String> 
 /// What the figures themselves tell.
 #[must_use]
 pub fn after_run(brokers: &[BrokerRun]) -> Vec<String> {
-    brokers
+    let measured = brokers.iter().filter(|broker| broker.kind == BrokerKind::Broker);
+    measured.filter_map(at_ceiling).chain(on_no_disk(brokers)).collect()
+}
+
+/// File systems whose files are memory.
+const MEMORY_FILE_SYSTEMS: [&str; 2] = ["tmpfs", "ramfs"];
+
+fn on_no_disk(brokers: &[BrokerRun]) -> Option<String> {
+    let place = brokers
         .iter()
-        .filter(|broker| broker.kind == BrokerKind::Broker)
-        .filter_map(at_ceiling)
-        .collect()
+        .filter_map(|broker| broker.data_place.as_ref())
+        .find(|place| MEMORY_FILE_SYSTEMS.contains(&place.file_system.as_str()))?;
+    Some(format!(
+        "messages were kept in {}, a {}, which is memory: nothing was written to a disk; set \
+         data_root to a directory on one",
+        place.root, place.file_system
+    ))
 }
 
 fn at_ceiling(broker: &BrokerRun) -> Option<String> {

@@ -77,6 +77,73 @@ fn an_impossible_value_is_named_with_what_is_possible() {
     check("messages = 1000", load, 13, &["`load`", "over 0"]);
 }
 
+const KEPT: &str = r#"name = "kept"
+[[brokers]]
+name = "disk"
+driver = "disk"
+[[streams]]
+publishers = 1
+subscribers = 0
+payload_bytes = [100]
+acks = 64
+messages = 10
+[[backlogs]]
+payload_bytes = [100, 1000]
+bytes = 1001
+drains = ["warm"]
+[[restarts]]
+payload_bytes = [100]
+messages = 10
+"#;
+
+/// As [`check`], with the configuration of what is kept.
+fn check_kept(from: &str, to: &str, line: usize, parts: &[&str]) {
+    assert!(KEPT.contains(from), "{from:?} is in the configuration");
+    let message = match Config::parse(&KEPT.replacen(from, to, 1)) {
+        Ok(config) => panic!("{to:?}: expected an error, found {config:?}"),
+        Err(error) => error.to_string(),
+    };
+    assert!(message.starts_with(&format!("line {line}, ")), "{to:?}: {message}");
+    for part in parts {
+        assert!(message.contains(part), "{to:?}: expected {part:?} in: {message}");
+    }
+}
+
+#[test]
+fn what_is_kept_survives_being_written_and_bytes_become_messages() {
+    let config = Config::parse(KEPT).unwrap();
+    assert_eq!(Config::parse(&config.to_toml()).unwrap(), config);
+    let pile = &config.backlogs[0].pile;
+    assert_eq!((pile.messages(100), pile.messages(1000)), (11, 2));
+    assert_eq!(config.restarts[0].stops.len(), 2);
+}
+
+#[test]
+fn impossible_backlogs_restarts_and_acknowledgements_are_named() {
+    check_kept("acks = 64\n", "", 7, &["`subscribers`", "1 to 1000", "found 0"]);
+    check_kept("acks = 64", "acks = 0", 9, &["`acks`", "1 to", "found 0"]);
+    let paced = "acks = 64\nload = { rate_per_s = 10 }";
+    check_kept("acks = 64", paced, 9, &["`acks`", "fixed rate"]);
+    check_kept("bytes = 1001", "", 11, &["`backlogs`", "neither"]);
+    check_kept("bytes = 1001", "bytes = 1\nmessages = 1", 13, &["`bytes`", "either", "both"]);
+    check_kept("[\"warm\"]", "[\"warm\", \"warm\"]", 14, &["`drains`", "twice"]);
+    check_kept("[\"warm\"]", "[\"hot\"]", 14, &["`drains`", "unknown variant"]);
+    let twice = "messages = 10\n[[restarts]]\npayload_bytes = [100]\nbytes = 1000\n";
+    let text = KEPT.replacen("payload_bytes = [100]\nmessages = 10\n", "", 1);
+    assert!(Config::parse(&text).is_err(), "restarts need a size");
+    let restarts = "[[restarts]]\npayload_bytes = [100]\nmessages = 10";
+    let both = format!("[[restarts]]\npayload_bytes = [100]\n{twice}");
+    check_kept(restarts, &both, 18, &["`restarts`", "10 × 100 B again"]);
+    check_kept(
+        "driver = \"disk\"",
+        "driver = \"disk\"\ncommand = [\"x\"]",
+        5,
+        &["disk is no process"],
+    );
+    let root = "name = \"kept\"\ndata_root = \"/no/such/place\"";
+    check_kept("name = \"kept\"", root, 2, &["`data_root`", "/no/such/place"]);
+}
+
 #[test]
 fn a_broker_is_started_or_addressed_but_never_both() {
     check("driver = \"null\"", "driver = \"redis\"", 3, &["`name`", "neither"]);

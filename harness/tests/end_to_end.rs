@@ -122,6 +122,43 @@ fn a_broker_that_fails_is_reported_with_its_last_words_and_others_go_on() {
     assert!(failure.contains("out of luck"), "{failure}");
 }
 
+const KEPT: &str = "[[streams]]\npublishers = 2\nsubscribers = 0\npayload_bytes = [100]\n\
+    acks = 4\nmessages = 1000\nwarmup_ms = 5\n\
+    [[backlogs]]\npayload_bytes = [100]\nmessages = 1000\npublishers = 2\n";
+
+#[test]
+fn the_disk_alone_acknowledges_keeps_and_gives_back() {
+    let config = "name = \"kept\"\nrepeat = 2\n[[brokers]]\nname = \"disk\"\ndriver = \"disk\"\n";
+    let finished = finished(
+        &(config.to_owned() + KEPT + "[[restarts]]\npayload_bytes = [100]\nmessages = 9\n"),
+    );
+    assert_eq!((&finished.failures[..], &finished.breaches[..]), (&[][..], &[][..]));
+    let disk = &finished.record.brokers[0];
+    let acknowledged = disk.streams[0].acknowledged.as_ref().unwrap();
+    assert_eq!((acknowledged.messages, acknowledged.latency.count), (2000, 2000));
+    assert_eq!(acknowledged.ratio_to_disk, Some(1.0));
+    assert!(finished.histograms.histogram(&acknowledged.histogram).is_some());
+    let backlog = &disk.backlogs[0];
+    assert_eq!((backlog.messages, backlog.build.messages), (1000, 2000));
+    for drain in &backlog.drains {
+        assert_eq!((drain.pass.messages, drain.faults.is_none()), (2000, true), "{}", drain.cache);
+    }
+    let place = disk.data_place.as_ref().unwrap();
+    assert!(std::path::Path::new(&place.root).is_dir() && !place.file_system.is_empty());
+    assert_eq!(finished.record.skipped[0].name, "disk: restarts");
+}
+
+#[test]
+fn what_a_broker_without_a_directory_cannot_keep_is_skipped_with_the_reason() {
+    let config = "name = \"kept\"\n[[brokers]]\nname = \"redis\"\ndriver = \"redis-streams\"\n\
+                  command = [\"redis-server\", \"--port\", \"{port}\"]\n\
+                  [[restarts]]\npayload_bytes = [100]\nmessages = 9\n";
+    let finished = finished(config);
+    let skipped = &finished.record.skipped[0];
+    assert_eq!(skipped.name, "redis: restarts");
+    assert!(skipped.reason.contains("{data_dir}"), "{}", skipped.reason);
+}
+
 #[test]
 fn an_interrupted_run_says_so() {
     let config = Config::parse(&byte_pipe_config(&stream(1, 1, 16))).unwrap();

@@ -57,6 +57,12 @@ impl HistogramTag {
         Self::new(&format!("{broker}/stream/{publishers}-to-{subscribers}/{payload_bytes}B/{load}"))
     }
 
+    /// The tag of a part of what this one names, e.g. `…/saturating/16-in-flight`.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        Self::new(&format!("{}/{name}", self.0))
+    }
+
     /// The tag's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

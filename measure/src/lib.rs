@@ -11,11 +11,13 @@
 //! | `machine.json` | the [`MachineFacts`] |
 //! | `histograms.hlog` | every latency histogram, one tagged line each, in the HdrHistogram interval log format 1.3 |
 //! | `spectra/*.hgrm` | the same histograms as percentile spectra in text |
-//! | `operations.csv`, `streams.csv`, `resources.csv` | the record's tables, flat |
+//! | `operations.csv`, `streams.csv`, `backlogs.csv`, `restarts.csv`, `resources.csv` | the record's tables, flat |
 //! | `plots/`, `report.html` | pictures and report, written by `plots` |
 //!
 //! Latencies are whole nanoseconds, rates are per second, sizes are bytes, and every name says so.
 
+mod durable;
+mod durable_tables;
 mod error;
 mod histogram;
 mod hlog;
@@ -26,6 +28,11 @@ mod series;
 mod spectrum;
 mod tables;
 
+pub use durable::{
+    BacklogDrain, BacklogPass, BacklogResult, DataPlace, DeliveryFaults, PageCache, RestartResult,
+    StopKind,
+};
+pub use durable_tables::{write_backlogs_csv, write_restarts_csv};
 pub use error::MeasureError;
 pub use histogram::{
     LATENCY_NS_MAX, LATENCY_NS_MIN, LatencyHistogram, LatencySummary, SAMPLES_BEYOND_MIN,
@@ -37,8 +44,8 @@ pub use run_record::{
     BrokerKind, BrokerRun, FORMAT_VERSION, PhaseMark, ResourceSample, RunRecord, SkippedBroker,
 };
 pub use series::{
-    OperationName, OperationResult, StreamLoad, StreamPattern, StreamResult, StreamShape,
-    rate_per_s,
+    Acknowledged, OperationName, OperationResult, StreamLoad, StreamPattern, StreamResult,
+    StreamShape, rate_per_s,
 };
 pub use spectrum::{SpectrumPoint, SpectrumUnit};
 pub use tables::{write_operations_csv, write_resources_csv, write_streams_csv};

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::durable_tables::{write_backlogs_csv, write_restarts_csv};
 use crate::tables::{write_operations_csv, write_resources_csv, write_streams_csv};
 use crate::{FORMAT_VERSION, HistogramSet, HistogramTag, MeasureError, RunRecord, SpectrumUnit};
 
@@ -96,6 +97,18 @@ impl ResultsDir {
     #[must_use]
     pub fn streams_csv(&self) -> PathBuf {
         self.root.join("streams.csv")
+    }
+
+    /// The table of backlogs.
+    #[must_use]
+    pub fn backlogs_csv(&self) -> PathBuf {
+        self.root.join("backlogs.csv")
+    }
+
+    /// The table of restarts.
+    #[must_use]
+    pub fn restarts_csv(&self) -> PathBuf {
+        self.root.join("restarts.csv")
     }
 
     /// The table of resource samples.
@@ -189,17 +202,22 @@ impl ResultsDir {
     }
 
     fn write_tables(&self, record: &RunRecord) -> Result<(), MeasureError> {
-        let mut table = Vec::new();
-        write_operations_csv(record, &mut table)?;
-        write_file(&self.operations_csv(), &table)?;
-        table.clear();
-        write_streams_csv(record, &mut table)?;
-        write_file(&self.streams_csv(), &table)?;
-        table.clear();
-        write_resources_csv(record, &mut table)?;
-        write_file(&self.resources_csv(), &table)
+        let tables: [(PathBuf, WriteCsv); 5] = [
+            (self.operations_csv(), |record, out| write_operations_csv(record, out)),
+            (self.streams_csv(), |record, out| write_streams_csv(record, out)),
+            (self.backlogs_csv(), |record, out| write_backlogs_csv(record, out)),
+            (self.restarts_csv(), |record, out| write_restarts_csv(record, out)),
+            (self.resources_csv(), |record, out| write_resources_csv(record, out)),
+        ];
+        tables.iter().try_for_each(|(path, write_csv)| {
+            let mut table = Vec::new();
+            write_csv(record, &mut table)?;
+            write_file(path, &table)
+        })
     }
 }
+
+type WriteCsv = fn(&RunRecord, &mut Vec<u8>) -> Result<(), MeasureError>;
 
 fn create_dir(path: &Path) -> Result<(), MeasureError> {
     fs::create_dir_all(path).map_err(|source| MeasureError::Io {

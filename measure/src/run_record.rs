@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MachineFacts, OperationResult, StreamResult};
+use crate::{BacklogResult, DataPlace, MachineFacts, OperationResult, RestartResult, StreamResult};
 
 /// The version of the record's format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -58,10 +58,19 @@ pub struct BrokerRun {
     pub driver: String,
     /// What an acknowledgement promised, e.g. `in memory` or `after fdatasync`.
     pub guarantee: String,
+    /// Where it kept its messages; `None` if it had no directory.
+    #[serde(default)]
+    pub data_place: Option<DataPlace>,
     /// Acknowledged operations.
     pub operations: Vec<OperationResult>,
     /// Streams.
     pub streams: Vec<StreamResult>,
+    /// Backlogs.
+    #[serde(default)]
+    pub backlogs: Vec<BacklogResult>,
+    /// Restarts.
+    #[serde(default)]
+    pub restarts: Vec<RestartResult>,
     /// The broker process over time.
     pub resources: Vec<ResourceSample>,
     /// When its phases began.

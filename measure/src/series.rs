@@ -165,7 +165,8 @@ pub struct StreamResult {
     pub reordered: u64,
     /// Deliveries whose payload was not the one sent.
     pub corrupted: u64,
-    /// From the first message sent to the last delivery.
+    /// From the first message sent to the last delivery, or, where there are no subscribers, to
+    /// the last acknowledgement.
     pub duration_ns: u64,
     /// Messages sent per second.
     pub sent_per_s: f64,
@@ -179,6 +180,30 @@ pub struct StreamResult {
     pub histogram: HistogramTag,
     /// `delivered_per_s` over that of the byte pipe in the same run; `None` if it did not run.
     pub ratio_to_ceiling: Option<f64>,
+    /// What the publishers were told, if they asked; `None` if they did not.
+    #[serde(default)]
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// The acknowledgements of a stream whose publishers want them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Publications that each publisher had under way at once.
+    pub in_flight: u32,
+    /// Messages acknowledged.
+    pub messages: u64,
+    /// From the first message sent to the last acknowledgement.
+    pub duration_ns: u64,
+    /// Messages acknowledged per second.
+    pub per_s: f64,
+    /// Payload bytes acknowledged per second.
+    pub bytes_per_s: f64,
+    /// From sending a message to its acknowledgement.
+    pub latency: LatencySummary,
+    /// The histogram behind `latency`, in `histograms.hlog`.
+    pub histogram: HistogramTag,
+    /// `per_s` over that of the disk alone in the same run; `None` if that was not measured.
+    pub ratio_to_disk: Option<f64>,
 }
 
 impl StreamResult {

@@ -1,10 +1,10 @@
-//! The record's results as flat CSV tables, for spreadsheets and data frames.
+//! Operations, streams and resources as flat CSV tables, for spreadsheets and data frames.
 
 use std::io::Write;
 
 use serde::Serialize;
 
-use crate::{BrokerKind, LatencySummary, MeasureError, RunRecord, StreamLoad};
+use crate::{Acknowledged, BrokerKind, LatencySummary, MeasureError, RunRecord, StreamLoad};
 
 /// Writes a row for each broker, operation and number of clients, under a header.
 ///
@@ -62,6 +62,7 @@ pub fn write_streams_csv(record: &RunRecord, out: impl Write) -> Result<(), Meas
             ratio_to_ceiling: result.ratio_to_ceiling,
             latency: LatencyColumns::of(&result.latency),
             histogram: result.histogram.as_str(),
+            acknowledged: AcknowledgedColumns::of(result.acknowledged.as_ref()),
         })
     });
     write_rows("streams.csv", &STREAM_COLUMNS, rows, out)
@@ -110,7 +111,7 @@ const OPERATION_COLUMNS: [&str; 20] = [
     "histogram",
 ];
 
-const STREAM_COLUMNS: [&str; 30] = [
+const STREAM_COLUMNS: [&str; 38] = [
     "broker",
     "kind",
     "driver",
@@ -142,6 +143,15 @@ const STREAM_COLUMNS: [&str; 30] = [
     "p99_99_ns",
     "max_ns",
     "histogram",
+    // These are empty where the publishers wanted no acknowledgements.
+    "acks_in_flight",
+    "acknowledged",
+    "acknowledged_per_s",
+    "acknowledged_bytes_per_s",
+    "ack_p50_ns",
+    "ack_p99_ns",
+    "ack_p99_9_ns",
+    "ratio_to_disk",
 ];
 
 const RESOURCE_COLUMNS: [&str; 6] =
@@ -187,6 +197,35 @@ struct StreamRow<'a> {
     ratio_to_ceiling: Option<f64>,
     latency: LatencyColumns,
     histogram: &'a str,
+    acknowledged: AcknowledgedColumns,
+}
+
+#[derive(Default, Serialize)]
+struct AcknowledgedColumns {
+    acks_in_flight: Option<u32>,
+    acknowledged: Option<u64>,
+    acknowledged_per_s: Option<f64>,
+    acknowledged_bytes_per_s: Option<f64>,
+    ack_p50_ns: Option<u64>,
+    ack_p99_ns: Option<u64>,
+    ack_p99_9_ns: Option<u64>,
+    ratio_to_disk: Option<f64>,
+}
+
+impl AcknowledgedColumns {
+    fn of(acknowledged: Option<&Acknowledged>) -> Self {
+        let Some(acknowledged) = acknowledged else { return Self::default() };
+        Self {
+            acks_in_flight: Some(acknowledged.in_flight),
+            acknowledged: Some(acknowledged.messages),
+            acknowledged_per_s: Some(acknowledged.per_s),
+            acknowledged_bytes_per_s: Some(acknowledged.bytes_per_s),
+            ack_p50_ns: acknowledged.latency.p50_ns,
+            ack_p99_ns: acknowledged.latency.p99_ns,
+            ack_p99_9_ns: acknowledged.latency.p99_9_ns,
+            ratio_to_disk: acknowledged.ratio_to_disk,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -219,7 +258,7 @@ impl LatencyColumns {
 }
 
 /// Writes the header even above no rows, so that an empty table still says what it would hold.
-fn write_rows<R: Serialize>(
+pub(crate) fn write_rows<R: Serialize>(
     table: &str,
     columns: &[&str],
     rows: impl Iterator<Item = R>,

@@ -4,9 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use measure::{
-    BrokerKind, BrokerRun, FORMAT_VERSION, HistogramSet, HistogramTag, LatencyHistogram,
-    LoggedHistogram, MachineFacts, OperationName, OperationResult, PhaseMark, ResourceSample,
-    ResultsDir, RunRecord, SkippedBroker, StreamLoad, StreamResult, StreamShape, rate_per_s,
+    Acknowledged, BacklogDrain, BacklogPass, BacklogResult, BrokerKind, BrokerRun, DataPlace,
+    DeliveryFaults, FORMAT_VERSION, HistogramSet, HistogramTag, LatencyHistogram, LoggedHistogram,
+    MachineFacts, OperationName, OperationResult, PageCache, PhaseMark, ResourceSample,
+    RestartResult, ResultsDir, RunRecord, SkippedBroker, StopKind, StreamLoad, StreamResult,
+    StreamShape, rate_per_s,
 };
 use tempfile::TempDir;
 
@@ -62,6 +64,52 @@ fn stream_result() -> StreamResult {
         latency: LatencyHistogram::new().summary(),
         histogram: HistogramTag::for_stream("tandem-mio", shape, 100, StreamLoad::Saturating),
         ratio_to_ceiling: Some(0.1 + 0.2),
+        acknowledged: Some(Acknowledged {
+            in_flight: 64,
+            messages: 1000,
+            duration_ns: SECOND_NS,
+            per_s: 1000.0,
+            bytes_per_s: 100_000.0,
+            latency: LatencyHistogram::new().summary(),
+            histogram: HistogramTag::new("acks"),
+            ratio_to_disk: Some(0.5),
+        }),
+    }
+}
+
+fn backlog_pass(messages: u64) -> BacklogPass {
+    BacklogPass {
+        messages,
+        duration_ns: SECOND_NS,
+        per_s: rate_per_s(messages, SECOND_NS),
+        bytes_per_s: 100.0 * rate_per_s(messages, SECOND_NS),
+        resident_bytes_max: Some(9 << 20),
+        ratio_to_disk: None,
+    }
+}
+
+fn backlog_result() -> BacklogResult {
+    let faults = DeliveryFaults { lost: 1, ..DeliveryFaults::default() };
+    BacklogResult {
+        publishers: 1,
+        payload_bytes: 100,
+        messages: 1000,
+        resident_bytes_before: Some(8 << 20),
+        build: backlog_pass(1000),
+        drains: vec![BacklogDrain { cache: PageCache::Cold, pass: backlog_pass(999), faults }],
+    }
+}
+
+fn restart_result() -> RestartResult {
+    RestartResult {
+        stop: StopKind::Crash,
+        payload_bytes: 100,
+        messages: 1000,
+        stop_ns: vec![5],
+        ready_ns: vec![7_000_000],
+        stored_bytes: 1 << 20,
+        resident_bytes_max: 8 << 20,
+        faults: DeliveryFaults::default(),
     }
 }
 
@@ -74,8 +122,15 @@ fn synthetic_run() -> (RunRecord, HistogramSet) {
         command_line: vec!["tandem-mio".to_owned(), "--port".to_owned(), "0".to_owned()],
         driver: "native".to_owned(),
         guarantee: "in memory, \"acknowledged\"".to_owned(),
+        data_place: Some(DataPlace {
+            root: "/data".to_owned(),
+            file_system: "ext4".to_owned(),
+            device: "/dev/vda".to_owned(),
+        }),
         operations: vec![publish_result(&mut histograms)],
         streams: vec![stream_result()],
+        backlogs: vec![backlog_result()],
+        restarts: vec![restart_result()],
         resources: vec![ResourceSample {
             t_ns: 5,
             cpu_user_ns: 6,
@@ -144,6 +199,8 @@ fn tables_have_a_header_and_a_full_row_for_each_result() {
         (dir.operations_csv(), "p99_9_ns", ""),
         (dir.streams_csv(), "ratio_to_ceiling", "0.30000000000000004"),
         (dir.streams_csv(), "kind", "broker"),
+        (dir.streams_csv(), "acks_in_flight", "64"),
+        (dir.restarts_csv(), "ready_ns", "7000000"),
         (dir.resources_csv(), "resident_bytes", "8"),
     ] {
         let mut reader = csv::Reader::from_path(&path).unwrap();
@@ -152,6 +209,31 @@ fn tables_have_a_header_and_a_full_row_for_each_result() {
         assert_eq!(rows.len(), 1);
         assert_eq!(&rows[0][at.unwrap()], value, "{column} in {}", path.display());
     }
+}
+
+#[test]
+fn a_backlog_has_a_row_for_each_pass() {
+    let (_temporary, dir) = written_run();
+    let text = fs::read_to_string(dir.backlogs_csv()).unwrap();
+    let [_, build, drain] = text.lines().collect::<Vec<_>>()[..] else {
+        panic!("expected a header and two rows, found {text}");
+    };
+    assert!(build.contains(",build,,1000,") && build.ends_with(",,,,"), "{build}");
+    assert!(drain.contains(",drain,cold,999,") && drain.ends_with(",1,0,0,0"), "{drain}");
+}
+
+#[test]
+fn a_record_from_before_brokers_kept_anything_is_read() {
+    let (_temporary, dir) = written_run();
+    let mut json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(dir.run_json()).unwrap()).unwrap();
+    let broker = json["brokers"][0].as_object_mut().unwrap();
+    for key in ["data_place", "backlogs", "restarts"] {
+        broker.remove(key);
+    }
+    fs::write(dir.run_json(), json.to_string()).unwrap();
+    let record = dir.read_record().unwrap();
+    assert!(record.brokers[0].backlogs.is_empty() && record.brokers[0].data_place.is_none());
 }
 
 #[test]

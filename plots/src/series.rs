@@ -12,11 +12,18 @@ pub(crate) struct StreamKey {
     pub(crate) shape: StreamShape,
     pub(crate) payload_bytes: u64,
     pub(crate) load: StreamLoad,
+    /// Publications under way at once; `None` where none are acknowledged.
+    pub(crate) acks_in_flight: Option<u32>,
 }
 
 impl StreamKey {
     pub(crate) fn of(result: &StreamResult) -> Self {
-        Self { shape: result.shape, payload_bytes: result.payload_bytes, load: result.load }
+        Self {
+            shape: result.shape,
+            payload_bytes: result.payload_bytes,
+            load: result.load,
+            acks_in_flight: result.acknowledged.as_ref().map(|acks| acks.in_flight),
+        }
     }
 
     /// This stream's result with the given broker.
@@ -32,16 +39,24 @@ impl StreamKey {
     }
 }
 
-/// Shape and payload, e.g. `1→50 · 100 B`.
+/// Shape and payload, e.g. `1→50 · 100 B`, and what is under way, e.g. ` · 64 in flight`.
 impl fmt::Display for StreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} · {} B", self.shape, grouped(self.payload_bytes))
+        write!(f, "{} · {} B", self.shape, grouped(self.payload_bytes))?;
+        match self.acks_in_flight {
+            Some(in_flight) => write!(f, " · {in_flight} in flight"),
+            None => Ok(()),
+        }
     }
 }
 
-/// Every stream that any of the brokers was measured at, in order of appearance.
+/// Every stream without acknowledgements that any of the brokers was measured at, in order of
+/// appearance.
 pub(crate) fn stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
-    distinct(brokers.iter().flat_map(|broker| broker.streams.iter().map(StreamKey::of)))
+    let mut keys =
+        distinct(brokers.iter().flat_map(|broker| broker.streams.iter().map(StreamKey::of)));
+    keys.retain(|key| key.acks_in_flight.is_none());
+    keys
 }
 
 /// An operation's result with the given broker at a number of clients.

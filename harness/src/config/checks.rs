@@ -1,5 +1,7 @@
 //! From the keys that were written to the configuration that is meant.
 
+mod piles;
+
 use super::keys::{BrokerKeys, ConfigKeys, OperationsKeys, StreamKeys};
 use super::{
     BrokerConfig, Config, ConfigError, OperationsConfig, OperationsExtent, StreamConfig,
@@ -26,6 +28,9 @@ const PAYLOAD_BYTES_RANGE: RangeInclusive<u64> = MESSAGE_BYTES_MIN as u64..=4 * 
 /// Payload bytes of one write. Brokers refuse frames of more than 16 MiB by default.
 const BATCH_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// Publications of one publisher under way at once.
+const ACKS_RANGE: RangeInclusive<u32> = 1..=65_536;
+
 const RATE_PER_S_MAX: f64 = 1e8;
 
 const REPEAT_DEFAULT: u32 = 1;
@@ -42,17 +47,24 @@ pub(super) fn check(text: &str, keys: ConfigKeys) -> Result<Config, ConfigError>
     let streams =
         keys.streams.iter().map(|keys| check.stream(keys)).collect::<Result<Vec<_>, _>>()?;
     check.streams_differ(&keys.streams)?;
-    if operations.is_none() && streams.is_empty() {
-        let expected = "an [operations] table or at least one [[streams]] table";
+    let backlogs = check.backlogs(&keys.backlogs)?;
+    let restarts = check.restarts(&keys.restarts)?;
+    let is_idle = streams.is_empty() && backlogs.is_empty() && restarts.is_empty();
+    if operations.is_none() && is_idle {
+        let expected = "an [operations] table, or at least one of [[streams]], [[backlogs]] \
+                        and [[restarts]]";
         return Err(check.nowhere("operations", expected));
     }
     Ok(Config {
         name: keys.name.into_inner(),
         description: keys.description,
         repeat: check.within("repeat", keys.repeat.as_ref(), &REPEAT_RANGE, REPEAT_DEFAULT)?,
+        data_root: keys.data_root.map(|root| check.data_root(root)).transpose()?,
         brokers,
         operations,
         streams,
+        backlogs,
+        restarts,
     })
 }
 
@@ -144,12 +156,12 @@ impl Check<'_> {
         } = keys;
         self.name("name", &name)?;
         match (driver, &command, &address) {
-            (DriverKind::Null, None, None) => {}
-            (DriverKind::Null, Some(found), _) => {
-                return Err(self.impossible("command", found, "none: null is no process", "one"));
+            (driver, None, None) if !driver.needs_process() => {}
+            (driver, Some(found), _) if !driver.needs_process() => {
+                return Err(self.impossible("command", found, no_process(driver), "one"));
             }
-            (DriverKind::Null, None, Some(found)) => {
-                return Err(self.impossible("address", found, "none: null is no process", "one"));
+            (driver, None, Some(found)) if !driver.needs_process() => {
+                return Err(self.impossible("address", found, no_process(driver), "one"));
             }
             (_, None, None) => {
                 let expected = "a `command` to start it, or the `address` of one that runs";
@@ -258,29 +270,47 @@ impl Check<'_> {
 
     fn stream(&self, table: &Spanned<StreamKeys>) -> Result<StreamConfig, ConfigError> {
         let keys = table.as_ref();
-        let connections = |key, value: &Spanned<u32>| {
-            self.value_within(key, value, *value.as_ref(), &CONNECTIONS_RANGE)
-        };
+        let (publishers, subscribers) = (*keys.publishers.as_ref(), *keys.subscribers.as_ref());
+        self.value_within("publishers", &keys.publishers, publishers, &CONNECTIONS_RANGE)?;
+        if subscribers > 0 || keys.acks.is_none() {
+            self.value_within("subscribers", &keys.subscribers, subscribers, &CONNECTIONS_RANGE)?;
+        }
         let batch = self.within("batch", keys.batch.as_ref(), &BATCH_RANGE, BATCH_DEFAULT)?;
-        let payload_bytes = self.distinct("payload_bytes", &keys.payload_bytes)?;
-        for &bytes in &payload_bytes {
-            self.value_within("payload_bytes", &keys.payload_bytes, bytes, &PAYLOAD_BYTES_RANGE)?;
-            if bytes * u64::from(batch) > BATCH_BYTES_MAX {
-                let expected = format!("batch × payload_bytes of at most {BATCH_BYTES_MAX}");
-                let found = format!("{batch} × {bytes}");
-                return Err(self.impossible("payload_bytes", &keys.payload_bytes, expected, found));
-            }
+        let load = self.load(keys.load.as_ref())?;
+        if let (Some(acks), StreamLoad::RatePerS(_)) = (&keys.acks, load) {
+            let expected = "none at a fixed rate: who waits for acknowledgements keeps no pace";
+            return Err(self.impossible("acks", acks, expected, acks.as_ref().to_string()));
         }
         Ok(StreamConfig {
-            publishers: connections("publishers", &keys.publishers)?,
-            subscribers: connections("subscribers", &keys.subscribers)?,
-            payload_bytes: payload_bytes.iter().map(|&bytes| bytes as usize).collect(),
+            publishers,
+            subscribers,
+            payload_bytes: self.payloads(&keys.payload_bytes, batch)?,
             batch,
+            acks: keys.acks.as_ref().map(|acks| self.acks(acks)).transpose()?,
             extent: self.stream_extent(table)?,
             warmup_ms: self.warmup_ms(keys.warmup_ms.as_ref())?,
             lag_policy: keys.lag_policy.unwrap_or_default(),
-            load: self.load(keys.load.as_ref())?,
+            load,
         })
+    }
+
+    fn acks(&self, acks: &Spanned<u32>) -> Result<u32, ConfigError> {
+        self.value_within("acks", acks, *acks.as_ref(), &ACKS_RANGE)?;
+        Ok(*acks.as_ref())
+    }
+
+    /// Sizes of payload, `batch` of which fit one write.
+    fn payloads(&self, list: &Spanned<Vec<u64>>, batch: u32) -> Result<Vec<usize>, ConfigError> {
+        let payload_bytes = self.distinct("payload_bytes", list)?;
+        for &bytes in &payload_bytes {
+            self.value_within("payload_bytes", list, bytes, &PAYLOAD_BYTES_RANGE)?;
+            if bytes * u64::from(batch) > BATCH_BYTES_MAX {
+                let expected = format!("batch × payload_bytes of at most {BATCH_BYTES_MAX}");
+                let found = format!("{batch} × {bytes}");
+                return Err(self.impossible("payload_bytes", list, expected, found));
+            }
+        }
+        Ok(payload_bytes.iter().map(|&bytes| bytes as usize).collect())
     }
 
     fn stream_extent(&self, table: &Spanned<StreamKeys>) -> Result<StreamExtent, ConfigError> {
@@ -314,7 +344,8 @@ impl Check<'_> {
         }
     }
 
-    /// Results are told apart by shape, payload and load, so no two streams may share all three.
+    /// Results are told apart by shape, payload, load and acknowledgements, so no two streams may
+    /// share them all.
     fn streams_differ(&self, streams: &[Spanned<StreamKeys>]) -> Result<(), ConfigError> {
         let mut seen = BTreeSet::new();
         for table in streams {
@@ -322,8 +353,9 @@ impl Check<'_> {
             let load = self.load(keys.load.as_ref())?;
             for bytes in keys.payload_bytes.as_ref() {
                 let shape = (*keys.publishers.as_ref(), *keys.subscribers.as_ref());
-                if !seen.insert((shape, *bytes, load.to_string())) {
-                    let expected = "a shape, payload_bytes and load that no other stream has";
+                let acks = keys.acks.as_ref().map(|acks| *acks.as_ref());
+                if !seen.insert((shape, *bytes, load.to_string(), acks)) {
+                    let expected = "a shape, payload_bytes, load and acks that no other stream has";
                     let found = format!("{}→{}, {bytes} B, {load} again", shape.0, shape.1);
                     return Err(self.impossible("streams", table, expected, found));
                 }
@@ -351,4 +383,8 @@ impl Check<'_> {
         }
         Ok(values.clone())
     }
+}
+
+fn no_process(driver: DriverKind) -> String {
+    format!("none: {} is no process", driver.name())
 }

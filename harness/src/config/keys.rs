@@ -2,8 +2,9 @@
 
 use super::LagPolicyChoice;
 use crate::drivers::{DriverKind, Operation};
-use measure::StreamLoad;
+use measure::{PageCache, StopKind, StreamLoad};
 use serde::Deserialize;
+use std::path::PathBuf;
 use toml::Spanned;
 
 #[derive(Deserialize)]
@@ -13,11 +14,16 @@ pub(super) struct ConfigKeys {
     #[serde(default)]
     pub(super) description: String,
     pub(super) repeat: Option<Spanned<u32>>,
+    pub(super) data_root: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) brokers: Vec<Spanned<BrokerKeys>>,
     pub(super) operations: Option<Spanned<OperationsKeys>>,
     #[serde(default)]
     pub(super) streams: Vec<Spanned<StreamKeys>>,
+    #[serde(default)]
+    pub(super) backlogs: Vec<Spanned<BacklogKeys>>,
+    #[serde(default)]
+    pub(super) restarts: Vec<Spanned<RestartKeys>>,
 }
 
 #[derive(Deserialize)]
@@ -50,9 +56,34 @@ pub(super) struct StreamKeys {
     pub(super) subscribers: Spanned<u32>,
     pub(super) payload_bytes: Spanned<Vec<u64>>,
     pub(super) batch: Option<Spanned<u32>>,
+    pub(super) acks: Option<Spanned<u32>>,
     pub(super) duration_ms: Option<Spanned<u64>>,
     pub(super) messages: Option<Spanned<u64>>,
     pub(super) warmup_ms: Option<Spanned<u64>>,
     pub(super) load: Option<Spanned<StreamLoad>>,
     pub(super) lag_policy: Option<LagPolicyChoice>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BacklogKeys {
+    pub(super) payload_bytes: Spanned<Vec<u64>>,
+    pub(super) messages: Option<Spanned<u64>>,
+    pub(super) bytes: Option<Spanned<u64>>,
+    pub(super) publishers: Option<Spanned<u32>>,
+    pub(super) batch: Option<Spanned<u32>>,
+    pub(super) acks: Option<Spanned<u32>>,
+    pub(super) drains: Option<Spanned<Vec<PageCache>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestartKeys {
+    pub(super) payload_bytes: Spanned<Vec<u64>>,
+    pub(super) messages: Option<Spanned<u64>>,
+    pub(super) bytes: Option<Spanned<u64>>,
+    pub(super) publishers: Option<Spanned<u32>>,
+    pub(super) batch: Option<Spanned<u32>>,
+    pub(super) acks: Option<Spanned<u32>>,
+    pub(super) stops: Option<Spanned<Vec<StopKind>>>,
 }

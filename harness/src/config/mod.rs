@@ -7,6 +7,8 @@
 //! name = "example"              # names the results directory
 //! description = "What it shows"
 //! repeat = 1                    # rounds over all brokers; figures are over all rounds
+//! # data_root = "/var/tmp"      # where brokers' directories are made; the system's for
+//! #                             # temporary files otherwise
 //!
 //! [[brokers]]
 //! name = "tandem-mio"
@@ -16,6 +18,17 @@
 //! # guarantee = "in memory"     # what an acknowledgement promises
 //! # idle_topics = 100_000       # topics that exist beside those that are used
 //! # idle_subscriptions = 10_000 # subscriptions to each stream's topic that never read
+//!
+//! [[brokers]]
+//! name = "tandem-mio-disk"
+//! driver = "tandem-native"
+//! # "{data_dir}" is a fresh directory for each start, and "{port}" a free port.
+//! command = ["broker-mio", "--data", "{data_dir}", "--listen", "127.0.0.1:0"]
+//! guarantee = "after fdatasync" # brokers are ranked only among those with the same one
+//!
+//! [[brokers]]
+//! name = "disk"                 # the ceiling of any broker that writes to the same disk
+//! driver = "disk"
 //!
 //! [operations]
 //! list = ["create", "publish", "subscribe", "pull", "delete"]
@@ -33,7 +46,30 @@
 //! warmup_ms = 200
 //! load = "saturating"           # or: load = { rate_per_s = 10_000 }, over all publishers
 //! lag_policy = "hold"           # or "skip": then lost messages are no breach
+//!
+//! [[streams]]
+//! publishers = 1
+//! subscribers = 0               # nobody reads: only where publishers want acknowledgements
+//! payload_bytes = [1000]
+//! acks = 64                     # publications of each publisher under way, acknowledged each
+//! duration_ms = 2000
+//!
+//! [[backlogs]]                  # published with nobody reading, then read from the beginning
+//! payload_bytes = [1000]
+//! bytes = 1_073_741_824         # or: messages = 1_000_000
+//! publishers = 1
+//! batch = 64
+//! acks = 64
+//! drains = ["cold", "warm"]     # without, and with, what the kernel's page cache can hold
+//!
+//! [[restarts]]                  # stopped with a backlog, and started again
+//! payload_bytes = [1000]
+//! bytes = 1_073_741_824         # these five as for backlogs
+//! stops = ["clean", "crash"]    # SIGTERM, SIGKILL
 //! ```
+//!
+//! Operations and streams run one after the other in one process of the broker; each backlog and
+//! each restart has a process and a directory of its own, so that none pays for another's messages.
 
 mod checks;
 mod error;
@@ -42,10 +78,10 @@ mod keys;
 pub use error::ConfigError;
 
 use crate::drivers::{DriverKind, Operation};
-use measure::StreamLoad;
+use measure::{PageCache, StopKind, StreamLoad};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A configuration as it takes effect, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,6 +92,9 @@ pub struct Config {
     pub description: String,
     /// Rounds over all brokers.
     pub repeat: u32,
+    /// Where brokers' directories are made; `None` is the system's place for temporary files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_root: Option<PathBuf>,
     /// What is measured, in this order.
     pub brokers: Vec<BrokerConfig>,
     /// Acknowledged operations.
@@ -64,6 +103,12 @@ pub struct Config {
     /// Streams.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamConfig>,
+    /// Backlogs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backlogs: Vec<BacklogConfig>,
+    /// Restarts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<RestartConfig>,
 }
 
 /// One subject of a run.
@@ -131,6 +176,10 @@ pub struct StreamConfig {
     pub payload_bytes: Vec<usize>,
     /// Messages in one write, at most.
     pub batch: u32,
+    /// Publications of each publisher that are under way at once and acknowledged each; `None`:
+    /// no acknowledgements are wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acks: Option<u32>,
     /// How long it goes on.
     #[serde(flatten)]
     pub extent: StreamExtent,
@@ -150,6 +199,52 @@ pub enum StreamExtent {
     DurationMs(u64),
     /// Until so many messages were sent, over all publishers.
     Messages(u64),
+}
+
+/// Messages that pile up, at one or more sizes of payload.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PileConfig {
+    /// Sizes of payload, one backlog each.
+    pub payload_bytes: Vec<usize>,
+    /// How much.
+    #[serde(flatten)]
+    pub size: PileSize,
+    /// Connections that publish.
+    pub publishers: u32,
+    /// Messages in one publication, at most.
+    pub batch: u32,
+    /// Publications of each publisher that are under way at once.
+    pub acks: u32,
+}
+
+/// How much piles up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PileSize {
+    /// So many messages.
+    Messages(u64),
+    /// So many bytes of payload.
+    Bytes(u64),
+}
+
+/// A backlog: published with nobody reading, then read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BacklogConfig {
+    /// What piles up.
+    #[serde(flatten)]
+    pub pile: PileConfig,
+    /// How it is read, once each, in this order.
+    pub drains: Vec<PageCache>,
+}
+
+/// A restart with a backlog.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RestartConfig {
+    /// What has piled up before.
+    #[serde(flatten)]
+    pub pile: PileConfig,
+    /// How the broker is stopped, once each.
+    pub stops: Vec<StopKind>,
 }
 
 /// What the broker is to do when a subscriber falls behind.
@@ -190,5 +285,16 @@ impl Config {
     #[must_use]
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every configuration can be written as TOML")
+    }
+}
+
+impl PileConfig {
+    /// How many messages pile up at one of its sizes of payload; at least one.
+    #[must_use]
+    pub fn messages(&self, payload_bytes: usize) -> u64 {
+        match self.size {
+            PileSize::Messages(messages) => messages,
+            PileSize::Bytes(bytes) => bytes.div_ceil(payload_bytes.max(1) as u64),
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Which drivers there are, and what each can measure.
 
 use super::byte_pipe::BytePipe;
+use super::disk::Disk;
 use super::null::Null;
 use super::redis::Redis;
+use super::redis_streams::RedisStreams;
 use super::tandem_client::TandemClient;
 use super::tandem_json::TandemJson;
 use super::tandem_native::TandemNative;
@@ -10,6 +12,7 @@ use super::{Driver, DriverError};
 use measure::{BrokerKind, OperationName};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// An operation that a client asks of a broker and waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,13 +69,26 @@ pub enum Support {
     Meaningless(&'static str),
 }
 
-/// Where what is measured can be reached.
+/// What a stream asks of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamDemand {
+    /// Publishers push, subscribers receive.
+    Delivered,
+    /// The same, and publishers are told of each publication.
+    DeliveredAndAcknowledged,
+    /// Publishers are told of each publication, and there are no subscribers.
+    Acknowledged,
+}
+
+/// Where what is measured can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// In this process.
     InProcess,
     /// At an address.
     Address(SocketAddr),
+    /// In files in a directory.
+    Directory(PathBuf),
 }
 
 /// A driver, by the name that configurations give it.
@@ -89,19 +105,25 @@ pub enum DriverKind {
     BytePipe,
     /// No broker: the ceiling of the load generator.
     Null,
-    /// Redis over RESP.
+    /// Redis over RESP: its channels, which keep nothing.
     Redis,
+    /// Redis over RESP: its streams, which it keeps.
+    RedisStreams,
+    /// No broker: a file that is written and synced.
+    Disk,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
         Self::BytePipe,
         Self::Null,
         Self::Redis,
+        Self::RedisStreams,
+        Self::Disk,
     ];
 
     /// The name in configurations.
@@ -114,6 +136,8 @@ impl DriverKind {
             Self::BytePipe => "byte-pipe",
             Self::Null => "null",
             Self::Redis => "redis",
+            Self::RedisStreams => "redis-streams",
+            Self::Disk => "disk",
         }
     }
 
@@ -129,6 +153,8 @@ impl DriverKind {
             }
             Self::Null => "no broker at all: the load generator's own ceiling",
             Self::Redis => "redis-server: PUBLISH, acknowledged and streamed",
+            Self::RedisStreams => "redis-server: XADD and XREAD, on streams that it keeps",
+            Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
     }
 
@@ -136,25 +162,38 @@ impl DriverKind {
     #[must_use]
     pub fn broker_kind(self) -> BrokerKind {
         match self {
-            Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Redis => {
-                BrokerKind::Broker
-            }
-            Self::BytePipe | Self::Null => BrokerKind::Ceiling,
+            Self::TandemNative
+            | Self::TandemClient
+            | Self::TandemJson
+            | Self::Redis
+            | Self::RedisStreams => BrokerKind::Broker,
+            Self::BytePipe | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
 
     /// Whether what it speaks to is a process.
     #[must_use]
     pub fn needs_process(self) -> bool {
-        self != Self::Null
+        !matches!(self, Self::Null | Self::Disk)
+    }
+
+    /// Whether it is given a directory even if no command asks for one.
+    #[must_use]
+    pub fn needs_data_dir(self) -> bool {
+        self == Self::Disk
     }
 
     /// What an acknowledgement promises, unless the configuration says it.
     #[must_use]
     pub fn default_guarantee(self) -> &'static str {
         match self {
-            Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Redis => "in memory",
+            Self::TandemNative
+            | Self::TandemClient
+            | Self::TandemJson
+            | Self::Redis
+            | Self::RedisStreams => "in memory",
             Self::BytePipe | Self::Null => "none",
+            Self::Disk => "after fdatasync",
         }
     }
 
@@ -167,21 +206,50 @@ impl DriverKind {
             }
             _ if operation == Operation::Publish => Support::Measured,
             Self::BytePipe => Support::Meaningless("a byte pipe has no topics; it only echoes"),
+            Self::Disk => Support::Meaningless("a file has no topics; it is only written"),
             Self::Redis => Support::Meaningless(
                 "Redis channels are not created or deleted, and a subscriber cannot pull",
+            ),
+            Self::RedisStreams => Support::Meaningless(
+                "Redis streams are not created, and who reads them is not known to the server",
             ),
         }
     }
 
     /// Whether it can measure streams.
     #[must_use]
-    pub fn streams(self) -> Support {
-        match self {
-            Self::TandemJson => {
+    pub fn stream(self, demand: StreamDemand) -> Support {
+        match (self, demand) {
+            (Self::TandemJson, _) => {
                 Support::Meaningless("JSON lines have no push delivery; use tandem-native")
             }
-            Self::TandemNative | Self::TandemClient | Self::BytePipe | Self::Null | Self::Redis => {
-                Support::Measured
+            (Self::TandemNative | Self::Null | Self::Redis, _)
+            | (Self::TandemClient | Self::BytePipe, StreamDemand::Delivered)
+            | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
+            (Self::TandemClient, _) => {
+                Support::Meaningless("acknowledged streams are sent by tandem-native only")
+            }
+            (Self::BytePipe, _) => Support::Meaningless("a byte pipe acknowledges nothing"),
+            (Self::RedisStreams, StreamDemand::DeliveredAndAcknowledged) => Support::Meaningless(
+                "a reader of a Redis stream asks for each piece; only its publishers are measured",
+            ),
+            (Self::RedisStreams, StreamDemand::Delivered) => {
+                Support::Meaningless("XADD is always answered; use `acks`, or the driver redis")
+            }
+            (Self::Disk, _) => Support::Meaningless("nobody subscribes to a file"),
+        }
+    }
+
+    /// Whether it can measure backlogs.
+    #[must_use]
+    pub fn backlogs(self) -> Support {
+        match self {
+            Self::TandemNative | Self::RedisStreams | Self::Disk => Support::Measured,
+            Self::TandemClient | Self::TandemJson => {
+                Support::Meaningless("backlogs are made and read by tandem-native only")
+            }
+            Self::BytePipe | Self::Null | Self::Redis => {
+                Support::Meaningless("what nobody reads is not kept")
             }
         }
     }
@@ -189,14 +257,16 @@ impl DriverKind {
     /// The driver for a broker at `endpoint`.
     ///
     /// # Errors
-    /// [`DriverError::Unexpected`] for a driver that needs an address and is given none.
+    /// [`DriverError::Unexpected`] for a driver that needs another kind of endpoint.
     pub fn open(self, endpoint: Endpoint) -> Result<Box<dyn Driver>, DriverError> {
         let address = match (self, endpoint) {
             (Self::Null, _) => return Ok(Box::new(Null::default())),
-            (_, Endpoint::Address(address)) => address,
-            (_, Endpoint::InProcess) => {
-                return Err(DriverError::unexpected("an address", &endpoint));
+            (Self::Disk, Endpoint::Directory(directory)) => {
+                return Ok(Box::new(Disk::new(directory)));
             }
+            (Self::Disk, other) => return Err(DriverError::unexpected("a directory", &other)),
+            (_, Endpoint::Address(address)) => address,
+            (_, other) => return Err(DriverError::unexpected("an address", &other)),
         };
         Ok(match self {
             Self::TandemNative => Box::new(TandemNative::new(address)),
@@ -204,7 +274,8 @@ impl DriverKind {
             Self::TandemJson => Box::new(TandemJson::new(address)),
             Self::BytePipe => Box::new(BytePipe::new(address)),
             Self::Redis => Box::new(Redis::new(address)),
-            Self::Null => unreachable!("answered above"),
+            Self::RedisStreams => Box::new(RedisStreams::new(address)),
+            Self::Null | Self::Disk => unreachable!("answered above"),
         })
     }
 }

@@ -11,21 +11,24 @@
 
 mod byte_pipe;
 mod connection;
+mod disk;
 mod error;
 mod kind;
 mod native_wire;
 mod null;
 mod redis;
+mod redis_streams;
+mod resp;
 mod tandem_client;
 mod tandem_json;
 mod tandem_native;
 
 pub use error::DriverError;
-pub use kind::{DriverKind, Endpoint, Operation, Support};
+pub use kind::{DriverKind, Endpoint, Operation, StreamDemand, Support};
 
 use crate::intake::Intake;
 use crate::message::BatchStamp;
-use protocol::LagPolicy;
+use protocol::{LagPolicy, PublishAck};
 
 /// What a stream's publishers and subscribers need to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +39,23 @@ pub struct StreamSpec {
     pub payload_bytes: usize,
     /// Messages in one write, at most.
     pub batch: u32,
+    /// Whether publications are acknowledged.
+    pub ack: PublishAck,
+    /// What the topic must be able to hold, payloads alone; `None`: whatever the broker's default is.
+    pub held: Option<Held>,
     /// What the broker is to do when a subscriber falls behind.
     pub lag_policy: LagPolicy,
     /// Subscriptions to the topic that never read.
     pub idle_subscriptions: u32,
+}
+
+/// What a topic holds when nobody reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of payload in all of them.
+    pub payload_bytes: u64,
 }
 
 /// Makes clients of one broker.
@@ -78,7 +94,8 @@ pub trait Driver: Send + Sync {
         producer: u16,
     ) -> Result<Box<dyn StreamPublisher>, DriverError>;
 
-    /// A subscriber, connected and subscribed: whatever is published from now on reaches it.
+    /// A subscriber, connected and subscribed: whatever is published from now on reaches it, and
+    /// before that whatever the topic holds.
     ///
     /// # Errors
     /// Any [`DriverError`].
@@ -123,6 +140,19 @@ pub trait StreamPublisher: Send {
     /// # Errors
     /// Any [`DriverError`].
     fn publish(&mut self, stamp: BatchStamp) -> Result<(), DriverError>;
+
+    /// Waits until at least one more publication is acknowledged; how many were since the last
+    /// call, in the order of publishing. Only where the stream wants acknowledgements, and only
+    /// while one is outstanding.
+    ///
+    /// # Errors
+    /// Any [`DriverError`]; a refusal of a publication shows here.
+    fn receive_acks(&mut self) -> Result<u32, DriverError> {
+        Err(DriverError::Unexpected {
+            expected: "a driver that has acknowledged streams",
+            found: "one that has not".to_owned(),
+        })
+    }
 
     /// Makes sure that the broker has taken everything, where it can tell.
     ///

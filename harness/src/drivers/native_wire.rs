@@ -162,28 +162,29 @@ fn out_of_step(step: FrameStep<'_>) -> DriverError {
 pub(super) struct PublishFrames {
     topic: String,
     payload: Vec<u8>,
+    ack: PublishAck,
     batch: StampedBatch,
 }
 
 impl PublishFrames {
     pub(super) fn new(spec: &StreamSpec) -> Self {
         let payload = blank_payload(spec.payload_bytes);
-        let batch = encode_publish(&spec.topic, &payload, spec.batch);
-        Self { topic: spec.topic.clone(), payload, batch }
+        let batch = encode_publish(&spec.topic, &payload, spec.batch, spec.ack);
+        Self { topic: spec.topic.clone(), payload, ack: spec.ack, batch }
     }
 
     /// The frame with these stamps.
     #[inline]
     pub(super) fn stamped(&mut self, producer: u16, stamp: BatchStamp) -> &[u8] {
         if self.batch.count() != stamp.count {
-            self.batch = encode_publish(&self.topic, &self.payload, stamp.count);
+            self.batch = encode_publish(&self.topic, &self.payload, stamp.count, self.ack);
         }
         self.batch.renew(producer, stamp);
         self.batch.bytes()
     }
 }
 
-fn encode_publish(topic: &str, payload: &[u8], count: u32) -> StampedBatch {
+fn encode_publish(topic: &str, payload: &[u8], count: u32, ack: PublishAck) -> StampedBatch {
     let mut records = BatchBuilder::new();
     for _ in 0..count {
         records.push(payload).expect("the configuration's payloads fit a record");
@@ -191,7 +192,7 @@ fn encode_publish(topic: &str, payload: &[u8], count: u32) -> StampedBatch {
     let request = Request::Publish {
         topic: Cow::Borrowed(topic),
         messages: Messages::Batch(records.batch()),
-        ack: PublishAck::Unwanted,
+        ack,
         terms: PublishTerms::default(),
     };
     let mut bytes = Vec::new();

@@ -101,7 +101,15 @@ impl Driver for Null {
         let batch = batch_of(&payload, spec.batch);
         let subscribers = lock(&self.subscribers).clone();
         let gathered = Vec::new();
-        Ok(Box::new(NullPublisher { subscribers, payload, batch, producer, gathered }))
+        let unacknowledged = 0;
+        Ok(Box::new(NullPublisher {
+            subscribers,
+            payload,
+            batch,
+            producer,
+            gathered,
+            unacknowledged,
+        }))
     }
 
     fn stream_subscriber(
@@ -150,6 +158,7 @@ struct NullPublisher {
     batch: StampedBatch,
     producer: u16,
     gathered: Vec<u8>,
+    unacknowledged: u32,
 }
 
 impl StreamPublisher for NullPublisher {
@@ -158,12 +167,17 @@ impl StreamPublisher for NullPublisher {
             self.batch = batch_of(&self.payload, stamp.count);
         }
         self.batch.renew(self.producer, stamp);
+        self.unacknowledged = self.unacknowledged.saturating_add(1);
         self.gathered.extend_from_slice(self.batch.bytes());
         let is_paced = stamp.spacing_ns > 0;
         if is_paced || self.gathered.len() >= GATHERED_BYTES {
             return self.finish();
         }
         Ok(())
+    }
+
+    fn receive_acks(&mut self) -> Result<u32, DriverError> {
+        Ok(std::mem::take(&mut self.unacknowledged))
     }
 
     fn finish(&mut self) -> Result<(), DriverError> {

@@ -3,14 +3,16 @@
 use super::connection::Filled;
 use super::native_wire::{NativeConnection, PublishFrames};
 use super::{
-    Driver, DriverError, OperationClient, Received, StreamPublisher, StreamSpec, StreamSubscriber,
+    Driver, DriverError, Held, OperationClient, Received, StreamPublisher, StreamSpec,
+    StreamSubscriber,
 };
 use crate::intake::Intake;
 use crate::message::BatchStamp;
+use protocol::batch::RECORD_HEADER_BYTES;
 use protocol::native::decode_response;
 use protocol::{
     AckMode, BatchBuilder, Delivery, Lifetime, Messages, PublishAck, PublishTerms, Push, Request,
-    Response, Start, TopicOptions,
+    Response, Retention, Start, TopicOptions,
 };
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -21,6 +23,9 @@ const CREDIT_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Bytes of messages in one frame when a topic is filled.
 const FILL_FRAME_BYTES: usize = 256 * 1024;
+
+/// What a topic that holds a backlog has room for, however small the backlog.
+const RETENTION_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// A broker that speaks the native wire.
 #[derive(Debug)]
@@ -46,7 +51,11 @@ impl Driver for TandemNative {
     }
 
     fn prepare_stream(&self, spec: &StreamSpec) -> Result<(), DriverError> {
-        self.operation_client()?.create(&spec.topic)
+        let mut connection = NativeConnection::open(self.address)?;
+        let topic = Cow::Borrowed(spec.topic.as_str());
+        let options = TopicOptions { retention: retention(spec.held), ..TopicOptions::default() };
+        let request = Request::Create { topic, options };
+        connection.ask(&request, "OK", |answer| matches!(answer, Response::Done).then_some(()))
     }
 
     fn end_stream(&self, spec: &StreamSpec) -> Result<(), DriverError> {
@@ -89,6 +98,15 @@ impl Driver for TandemNative {
         connection.become_stream()?;
         Ok(Box::new(NativeSubscriber { connection, subscription, unreturned_bytes: 0 }))
     }
+}
+
+/// Twice what is to be held, so that what a broker keeps beside the payloads fits too.
+fn retention(held: Option<Held>) -> Retention {
+    let bytes_max = held.map(|held| {
+        let records_bytes = held.payload_bytes + held.messages * RECORD_HEADER_BYTES as u64;
+        2 * records_bytes + RETENTION_BYTES_MIN
+    });
+    Retention { bytes_max, ..Retention::default() }
 }
 
 struct NativeClient {
@@ -177,6 +195,22 @@ struct NativePublisher {
 impl StreamPublisher for NativePublisher {
     fn publish(&mut self, stamp: BatchStamp) -> Result<(), DriverError> {
         self.connection.send_bytes(self.frames.stamped(self.producer, stamp))
+    }
+
+    fn receive_acks(&mut self) -> Result<u32, DriverError> {
+        let mut acknowledged = 0;
+        while acknowledged == 0 {
+            self.connection.read()?;
+            self.connection.take_frames(|frame| match decode_response(frame)? {
+                Response::Published { .. } => {
+                    acknowledged += 1;
+                    Ok(())
+                }
+                Response::Refused(refusal) => Err(refusal.into()),
+                other => Err(DriverError::unexpected("PUBLISHED", &other)),
+            })?;
+        }
+        Ok(acknowledged)
     }
 
     /// A refused publication is answered even if no acknowledgement was wanted, and the answer

@@ -1,10 +1,14 @@
 //! Load: many clients at the same time, each on its own connection and its own thread.
 
+mod backlogs;
 mod operations;
+mod publisher;
 mod streams;
+mod subscriber;
 
+pub use backlogs::{BacklogRun, Built, Drained, build_backlog, drain_backlog, end_backlog};
 pub use operations::{ITEMS_PER_CELL_MAX, OperationLoad, OperationOutcome, run_operation};
-pub use streams::{StreamOutcome, StreamRun, run_stream};
+pub use streams::{AckOutcome, StreamOutcome, StreamRun, run_stream};
 
 use crate::clock::Clock;
 use crate::drivers::DriverError;

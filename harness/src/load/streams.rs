@@ -1,32 +1,13 @@
 //! A stream: publishers push, subscribers receive, and every message is accounted for.
 
+use super::publisher::{Published, Publisher};
+use super::subscriber::Subscriber;
 use super::{Extent, Guard, LoadError, Phase, Surroundings, Together, join, merged};
-use crate::clock::Clock;
-use crate::drivers::{
-    Driver, DriverError, Received, StreamPublisher, StreamSpec, StreamSubscriber,
-};
+use crate::drivers::{Driver, DriverError, StreamPublisher, StreamSpec, StreamSubscriber};
 use crate::intake::{Intake, Span};
 use crate::ledger::Faults;
-use crate::message::BatchStamp;
-use crate::pace::Pace;
 use measure::{LatencyHistogram, StreamLoad};
-use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
-
-/// How long a subscriber waits for the next message after everything was sent.
-const DRAIN_IDLE_MS_MAX: u64 = 3_000;
-
-/// How long a subscriber goes on receiving after everything was sent.
-const DRAIN_MS_MAX: u64 = 60_000;
-
-/// Longest sleep of a paced publisher before it looks whether to stop.
-const PACE_SLEEP_MS_MAX: u64 = 50;
-
-/// How exactly a paced publisher asks to be woken; the kernel's default is 50 µs late.
-const TIMER_SLACK_NS: u64 = 1_000;
-
-const NS_PER_MS: u64 = 1_000_000;
 
 /// One stream to run.
 #[derive(Clone, Debug)]
@@ -37,6 +18,8 @@ pub struct StreamRun {
     pub publishers: u32,
     /// Connections that each receive everything.
     pub subscribers: u32,
+    /// Publications of each publisher under way at once; `None`: none are acknowledged.
+    pub acks: Option<u32>,
     /// How hard the publishers push.
     pub load: StreamLoad,
     /// Messages over all publishers, or how long they go on.
@@ -56,9 +39,23 @@ pub struct StreamOutcome {
     pub received: u64,
     /// What was wrong with them.
     pub faults: Faults,
-    /// From the first message sent to the last delivery.
+    /// From the first message sent to the last delivery, or without subscribers to the last
+    /// acknowledgement.
     pub duration_ns: u64,
     /// From sending, or being due, to delivery.
+    pub latencies: LatencyHistogram,
+    /// What publishers were told, where they asked.
+    pub acknowledged: Option<AckOutcome>,
+}
+
+/// What came of the acknowledgements of a stream.
+#[derive(Clone, Debug, Default)]
+pub struct AckOutcome {
+    /// Messages acknowledged.
+    pub messages: u64,
+    /// From the first message sent to the last acknowledgement.
+    pub duration_ns: u64,
+    /// From sending to the acknowledgement.
     pub latencies: LatencyHistogram,
 }
 
@@ -78,30 +75,37 @@ pub fn run_stream(
         .map(|index| driver.stream_subscriber(spec, index))
         .collect::<Result<Vec<_>, _>>()
         .map_err(LoadError::client("connecting a subscriber"))?;
-    let publishers = (0..stream.publishers)
-        .map(|producer| driver.stream_publisher(spec, producer as u16))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(LoadError::client("connecting a publisher"))?;
+    let publishers = connect_publishers(driver, stream)?;
     let outcome = run_connected(stream, publishers, subscribers, surroundings)?;
     driver.end_stream(spec).map_err(LoadError::client("ending a stream"))?;
     Ok(outcome)
 }
 
 /// What publishers tell subscribers.
-struct Sending {
+pub(super) struct Sending {
     /// Messages that each producer has sent, set when it has finished a phase.
-    sent: Vec<AtomicU64>,
+    pub(super) sent: Vec<AtomicU64>,
     /// Publishers that have not finished the phase.
-    unfinished: AtomicUsize,
+    pub(super) unfinished: AtomicUsize,
 }
 
 impl Sending {
-    fn sent(&self) -> Vec<u64> {
+    pub(super) fn sent(&self) -> Vec<u64> {
         self.sent.iter().map(|sent| sent.load(Ordering::Acquire)).collect()
     }
 }
 
-fn run_connected(
+pub(super) fn connect_publishers(
+    driver: &dyn Driver,
+    stream: &StreamRun,
+) -> Result<Vec<Box<dyn StreamPublisher>>, LoadError> {
+    (0..stream.publishers)
+        .map(|producer| driver.stream_publisher(&stream.spec, producer as u16))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(LoadError::client("connecting a publisher"))
+}
+
+pub(super) fn run_connected(
     stream: &StreamRun,
     publishers: Vec<Box<dyn StreamPublisher>>,
     subscribers: Vec<Box<dyn StreamSubscriber>>,
@@ -142,7 +146,7 @@ fn run_connected(
         (published, received)
     });
     together.conclude()?;
-    Ok(outcome(&published, received))
+    Ok(outcome(published, received))
 }
 
 /// Leads everyone through the phases. `None`: someone failed.
@@ -161,9 +165,11 @@ fn conduct(
     Some(())
 }
 
-fn outcome(published: &[Published], received: Vec<(Faults, Span)>) -> StreamOutcome {
+fn outcome(published: Vec<Published>, received: Vec<(Faults, Span)>) -> StreamOutcome {
     let sent = published.iter().map(|publisher| publisher.sent).sum();
     let first_sent_ns = published.iter().map(|publisher| publisher.first_sent_ns).min();
+    let first_sent_ns = first_sent_ns.unwrap_or(0);
+    let acknowledged = acknowledged(published, first_sent_ns);
     let mut faults = Faults::default();
     let (mut received_count, mut last_received_ns) = (0, 0);
     let subscribers = received.len() as u64;
@@ -174,222 +180,29 @@ fn outcome(published: &[Published], received: Vec<(Faults, Span)>) -> StreamOutc
         last_received_ns = last_received_ns.max(span.last_received_ns);
         histograms.push(span.latencies);
     }
+    let duration_ns = match (&acknowledged, subscribers) {
+        (Some(acknowledged), 0) => acknowledged.duration_ns,
+        _ => last_received_ns.saturating_sub(first_sent_ns),
+    };
     StreamOutcome {
         sent,
         expected: sent * subscribers,
         received: received_count,
         faults,
-        duration_ns: last_received_ns.saturating_sub(first_sent_ns.unwrap_or(0)),
+        duration_ns,
         latencies: merged(histograms),
+        acknowledged,
     }
 }
 
-/// What one publisher did in the measured phase.
-struct Published {
-    sent: u64,
-    first_sent_ns: u64,
-}
-
-struct Publisher<'a> {
-    stream: &'a StreamRun,
-    producer: u16,
-    clock: Clock,
-    together: &'a Together<'a>,
-    sending: &'a Sending,
-}
-
-impl Publisher<'_> {
-    fn run(self, mut client: Box<dyn StreamPublisher>) -> Option<Published> {
-        if self.stream.load != StreamLoad::Saturating {
-            // Where the kernel refuses, messages are later, which the latencies show.
-            let _refused = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
-        }
-        let warmed_up =
-            self.run_phase(client.as_mut(), Extent::DurationNs(self.stream.warmup_ns), 0)?;
-        let measured = self.run_phase(client.as_mut(), self.own_extent(), warmed_up.sent)?;
-        Some(measured)
-    }
-
-    /// A share of the messages; the first publishers take what does not divide.
-    fn own_extent(&self) -> Extent {
-        match self.stream.extent {
-            Extent::Count(messages) => {
-                let publishers = u64::from(self.stream.publishers);
-                let extra = u64::from(u64::from(self.producer) < messages % publishers);
-                Extent::Count(messages / publishers + extra)
-            }
-            duration => duration,
-        }
-    }
-
-    fn run_phase(
-        &self,
-        client: &mut dyn StreamPublisher,
-        extent: Extent,
-        first_sequence: u64,
-    ) -> Option<Published> {
-        self.together.wait()?;
-        let start_ns = self.clock.now_ns();
-        let published = match self.stream.load {
-            StreamLoad::Saturating => self.saturate(client, extent, first_sequence, start_ns),
-            StreamLoad::RatePerS(rate_per_s) => {
-                let publishers = self.stream.publishers;
-                let pace = Pace::new(rate_per_s, self.producer, publishers, start_ns);
-                self.keep_pace(client, extent, first_sequence, pace)
-            }
-        };
-        let finished = published.and_then(|sent| match self.together.must_stop() {
-            // Nobody may be there any more to make room for what is on its way.
-            true => Ok(sent),
-            false => client.finish().map(|()| sent),
-        });
-        if let Ok(sent) = finished {
-            let sequence = first_sequence + sent;
-            self.sending.sent[usize::from(self.producer)].store(sequence, Ordering::Release);
-        }
-        self.sending.unfinished.fetch_sub(1, Ordering::AcqRel);
-        match finished {
-            Ok(sent) => {
-                self.together.wait()?;
-                Some(Published { sent, first_sent_ns: start_ns })
-            }
-            Err(source) => {
-                let doing = format!("publishing to the stream {}", self.stream.spec.topic);
-                self.together.fail(LoadError::Client { doing, source });
-                None
-            }
-        }
-    }
-
-    fn saturate(
-        &self,
-        client: &mut dyn StreamPublisher,
-        extent: Extent,
-        first_sequence: u64,
-        start_ns: u64,
-    ) -> Result<u64, DriverError> {
-        let batch = self.stream.spec.batch;
-        let mut sent = 0;
-        while !self.together.must_stop() {
-            let now_ns = self.clock.now_ns();
-            let count = match extent {
-                Extent::Count(messages) => (messages - sent).min(u64::from(batch)) as u32,
-                Extent::DurationNs(duration_ns) if now_ns - start_ns >= duration_ns => 0,
-                Extent::DurationNs(_) => batch,
-            };
-            if count == 0 {
-                break;
-            }
-            let first_sequence = first_sequence + sent;
-            client.publish(BatchStamp { count, first_sequence, sent_ns: now_ns, spacing_ns: 0 })?;
-            sent += u64::from(count);
-        }
-        Ok(sent)
-    }
-
-    /// Each message carries the time when it was due, so that lateness of any cause counts.
-    fn keep_pace(
-        &self,
-        client: &mut dyn StreamPublisher,
-        extent: Extent,
-        first_sequence: u64,
-        pace: Pace,
-    ) -> Result<u64, DriverError> {
-        let messages = pace.messages_in(extent);
-        let mut sent = 0;
-        while sent < messages && !self.together.must_stop() {
-            let now_ns = self.clock.now_ns();
-            let left = u32::try_from(messages - sent).unwrap_or(u32::MAX);
-            let count = pace.due_count(sent, now_ns, self.stream.spec.batch.min(left));
-            let sent_ns = pace.due_ns(sent);
-            if count == 0 {
-                let sleep_ns = sent_ns.saturating_sub(now_ns).min(PACE_SLEEP_MS_MAX * NS_PER_MS);
-                std::thread::sleep(Duration::from_nanos(sleep_ns));
-                continue;
-            }
-            let (first_sequence, spacing_ns) = (first_sequence + sent, pace.spacing_ns());
-            client.publish(BatchStamp { count, first_sequence, sent_ns, spacing_ns })?;
-            sent += u64::from(count);
-        }
-        Ok(sent)
-    }
-}
-
-struct Subscriber<'a> {
-    clock: Clock,
-    together: &'a Together<'a>,
-    sending: &'a Sending,
-    intake: Intake,
-}
-
-impl Subscriber<'_> {
-    fn run(mut self, mut client: Box<dyn StreamSubscriber>) -> Option<(Faults, Span)> {
-        let mut received_before = 0;
-        for _ in [Phase::WarmUp, Phase::Measured] {
-            received_before += self.intake.take_span().received;
-            self.together.wait()?;
-            if let Err(source) = self.receive_phase(client.as_mut(), received_before) {
-                let doing = "receiving a stream".to_owned();
-                self.together.fail(LoadError::Client { doing, source });
-                return None;
-            }
-            self.together.wait()?;
-        }
-        let faults = self.intake.ledger().faults(&self.sending.sent());
-        Some((faults, self.intake.take_span()))
-    }
-
-    /// Receives until everything sent is there, or nothing comes any more.
-    fn receive_phase(
-        &mut self,
-        client: &mut dyn StreamSubscriber,
-        received_before: u64,
-    ) -> Result<(), DriverError> {
-        let mut drain = None;
-        loop {
-            let received = client.receive(&mut self.intake)?;
-            // Even if all is to stop, publishers must not be left blocked.
-            if self.sending.unfinished.load(Ordering::Acquire) > 0 {
-                continue;
-            }
-            if self.together.must_stop() {
-                return Ok(());
-            }
-            let now_ns = self.clock.now_ns();
-            let drain = drain.get_or_insert_with(|| Drain::begin(now_ns));
-            if received == Received::Messages {
-                drain.idle_since_ns = now_ns;
-            }
-            let all = self.has_all(received_before);
-            if all && received == Received::Nothing || drain.is_over(now_ns) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The count is cheap to compare; only when it is reached is the ledger asked.
-    fn has_all(&self, received_before: u64) -> bool {
-        let sent = self.sending.sent();
-        received_before + self.intake.received() >= sent.iter().sum()
-            && self.intake.ledger().lost(&sent) == 0
-    }
-}
-
-/// How long a subscriber has been waiting for what was sent.
-struct Drain {
-    since_ns: u64,
-    idle_since_ns: u64,
-}
-
-impl Drain {
-    fn begin(now_ns: u64) -> Self {
-        Self { since_ns: now_ns, idle_since_ns: now_ns }
-    }
-
-    fn is_over(&self, now_ns: u64) -> bool {
-        now_ns - self.idle_since_ns > DRAIN_IDLE_MS_MAX * NS_PER_MS
-            || now_ns - self.since_ns > DRAIN_MS_MAX * NS_PER_MS
-    }
+fn acknowledged(published: Vec<Published>, first_sent_ns: u64) -> Option<AckOutcome> {
+    let acked: Vec<_> = published.into_iter().filter_map(|publisher| publisher.acked).collect();
+    let last_ns = acked.iter().map(|acked| acked.last_ns).max()?;
+    Some(AckOutcome {
+        messages: acked.iter().map(|acked| acked.messages).sum(),
+        duration_ns: last_ns.saturating_sub(first_sent_ns),
+        latencies: merged(acked.into_iter().map(|acked| acked.latencies).collect()),
+    })
 }
 
 /// Makes subscriptions to a stream's topic that never read.

@@ -2,10 +2,14 @@
 
 use super::{ProcessError, Program, locate};
 use crate::drivers::DriverKind;
+use measure::StopKind;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +26,12 @@ const LINE_BYTES_MAX: u64 = 4096;
 
 /// How long the last words of a broker that has ended are waited for.
 const LAST_WORDS_MS_MAX: u64 = 1_000;
+
+/// How long a broker that was told to end may take.
+const STOP_MS_MAX: u64 = 60_000;
+
+/// Stands in a command for the directory that the broker keeps its messages in.
+pub const DATA_DIR_PLACEHOLDER: &str = "{data_dir}";
 
 /// Stands in a command for a free port, for programs that cannot choose one themselves.
 const PORT_PLACEHOLDER: &str = "{port}";
@@ -42,6 +52,8 @@ pub struct BrokerProcess {
     program: String,
     command_line: Vec<String>,
     ready: ReadySign,
+    /// From its start to its word that it is ready.
+    ready_after: Duration,
     last_lines: LastLines,
     /// Hears that the last line was read; nothing is ever sent.
     stderr_ended: Option<Receiver<()>>,
@@ -57,11 +69,16 @@ struct ReadySign {
 type LastLines = Arc<Mutex<VecDeque<String>>>;
 
 impl BrokerProcess {
-    /// Starts `command` and waits until it says that it is ready.
+    /// Starts `command`, whose messages are kept in `data_dir` if it asks for a directory, and waits
+    /// until it says that it is ready.
     ///
     /// # Errors
     /// Any [`ProcessError`]. A program of someone else's that is not installed is no error.
-    pub fn start(driver: DriverKind, command: &[String]) -> Result<Started, ProcessError> {
+    pub fn start(
+        driver: DriverKind,
+        command: &[String],
+        data_dir: Option<&Path>,
+    ) -> Result<Started, ProcessError> {
         let Some((name, arguments)) = command.split_first() else {
             return Ok(Started::Missing("the command is empty".to_owned()));
         };
@@ -81,8 +98,10 @@ impl BrokerProcess {
             .iter()
             .map(|argument| argument.replace(PORT_PLACEHOLDER, &port.to_string()))
             .collect();
+        let directory = data_dir.unwrap_or(Path::new("")).to_string_lossy();
+        let started_at = Instant::now();
         let child = Command::new(path)
-            .args(&arguments)
+            .args(arguments.iter().map(|text| text.replace(DATA_DIR_PLACEHOLDER, &directory)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -94,9 +113,11 @@ impl BrokerProcess {
         let command_line = std::iter::once(name.clone()).chain(arguments).collect();
         let last_lines = LastLines::default();
         let program = name.clone();
+        let (ready_after, stderr_ended) = (Duration::ZERO, None);
         let mut process =
-            Self { child, program, command_line, ready, last_lines, stderr_ended: None };
+            Self { child, program, command_line, ready, ready_after, last_lines, stderr_ended };
         process.wait_until_ready(driver)?;
+        process.ready_after = started_at.elapsed();
         Ok(Started::Ready(process))
     }
 
@@ -112,7 +133,13 @@ impl BrokerProcess {
         &self.ready.version
     }
 
-    /// How it was started.
+    /// How long it took from its start until it said that it was ready.
+    #[must_use]
+    pub fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// How it was started; the directory is left as its placeholder.
     #[must_use]
     pub fn command_line(&self) -> &[String] {
         &self.command_line
@@ -133,6 +160,32 @@ impl BrokerProcess {
             Ok(Some(status)) => Err(self.died(status)),
             // If it cannot be asked, the next request shows it.
             Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Ends it, and says how long that took.
+    ///
+    /// # Errors
+    /// [`ProcessError::Died`] if it ended before, [`ProcessError::NotStopped`] if it takes too long.
+    pub fn stop(mut self, kind: StopKind) -> Result<Duration, ProcessError> {
+        self.check_alive()?;
+        let signal = match kind {
+            StopKind::Clean => Signal::TERM,
+            StopKind::Crash => Signal::KILL,
+        };
+        let id = Pid::from_child(&self.child);
+        let (program, stop_ms_max) = (self.program.clone(), STOP_MS_MAX as i64);
+        let signalled_at = Instant::now();
+        let ended = pidfd_open(id, PidfdFlags::empty()).and_then(|process| {
+            kill_process(id, signal)?;
+            let timeout = Timespec { tv_sec: stop_ms_max / 1000, tv_nsec: 0 };
+            poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout))
+        });
+        match ended {
+            Ok(0) => Err(ProcessError::NotStopped { program, waited_ms: STOP_MS_MAX }),
+            // Dropping it collects its status.
+            Ok(_) => Ok(signalled_at.elapsed()),
+            Err(error) => Err(ProcessError::Stop { program, source: error.into() }),
         }
     }
 
@@ -213,14 +266,14 @@ impl Drop for BrokerProcess {
 
 fn expected_sign(driver: DriverKind) -> &'static str {
     match driver {
-        DriverKind::Redis => "\"Ready to accept connections\"",
+        DriverKind::Redis | DriverKind::RedisStreams => "\"Ready to accept connections\"",
         _ => "a line with \"ready\" and \"listen=ADDRESS\"",
     }
 }
 
 /// What a line of standard output says about being ready; `presumed` is what it may leave unsaid.
 fn ready_sign(driver: DriverKind, line: &str, presumed: &ReadySign) -> Option<ReadySign> {
-    if driver == DriverKind::Redis {
+    if matches!(driver, DriverKind::Redis | DriverKind::RedisStreams) {
         return line.contains("Ready to accept connections").then(|| presumed.clone());
     }
     let mut words = line.split_whitespace();
@@ -297,7 +350,7 @@ mod tests {
     #[test]
     fn a_program_that_ends_at_once_is_an_error_with_its_last_words() {
         let command = ["sh", "-c", "echo 'no such option' >&2; exit 3"].map(str::to_owned);
-        let error = BrokerProcess::start(DriverKind::TandemNative, &command);
+        let error = BrokerProcess::start(DriverKind::TandemNative, &command, None);
         let message = error.unwrap_err().to_string();
         assert!(message.contains("sh ended by itself, exit status: 3"), "{message}");
         assert!(message.contains("no such option"), "{message}");
@@ -307,7 +360,7 @@ mod tests {
     fn a_broker_that_dies_later_is_an_error_with_its_last_words() {
         let script = "echo x ready listen=127.0.0.1:9; echo out of luck >&2; exit 7";
         let command = ["sh", "-c", script].map(str::to_owned);
-        let started = BrokerProcess::start(DriverKind::TandemNative, &command).unwrap();
+        let started = BrokerProcess::start(DriverKind::TandemNative, &command, None).unwrap();
         let Started::Ready(mut process) = started else { panic!("sh is everywhere") };
         let error = loop {
             match process.check_alive() {
@@ -319,9 +372,25 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_is_given_its_directory_and_ends_when_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "touch \"$1/here\"; echo x ready listen=127.0.0.1:9; exec sleep 60";
+        let command = ["sh", "-c", script, "sh", "{data_dir}"].map(str::to_owned);
+        for kind in [StopKind::Clean, StopKind::Crash] {
+            let driver = DriverKind::TandemNative;
+            let started = BrokerProcess::start(driver, &command, Some(dir.path())).unwrap();
+            let Started::Ready(process) = started else { panic!("sh is everywhere") };
+            assert!(dir.path().join("here").exists());
+            assert_eq!(process.command_line()[4], "{data_dir}");
+            assert!(process.ready_after() > Duration::ZERO);
+            process.stop(kind).unwrap();
+        }
+    }
+
+    #[test]
     fn a_program_that_is_not_there_is_missing_and_no_error() {
         let command = ["no-such-broker".to_owned()];
-        let started = BrokerProcess::start(DriverKind::Redis, &command).unwrap();
+        let started = BrokerProcess::start(DriverKind::Redis, &command, None).unwrap();
         assert!(matches!(started, Started::Missing(advice) if advice.contains("no-such-broker")));
     }
 

@@ -2,13 +2,18 @@
 
 mod binary;
 mod child;
+mod data_dir;
 mod proc_files;
 mod sampler;
 
 pub use binary::{Program, build_missing, locate};
-pub use child::{BrokerProcess, Started};
+pub use child::{BrokerProcess, DATA_DIR_PLACEHOLDER, Started};
+pub use data_dir::DataDir;
 pub use proc_files::{ns_to_ticks, own_cpu_ns};
 pub use sampler::{ProcessSamples, Sampler};
+
+use std::io;
+use std::path::PathBuf;
 
 /// Why a broker could not be started, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +32,7 @@ pub enum ProcessError {
         /// The program.
         program: String,
         /// What the operating system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It started, and did not say that it is ready.
     #[error(
@@ -53,6 +58,30 @@ pub enum ProcessError {
         status: String,
         /// The end of its standard error.
         last_words: String,
+    },
+    /// It was told to end, and did not.
+    #[error("{program} did not end within {waited_ms} ms of its signal; it was killed")]
+    NotStopped {
+        /// The program.
+        program: String,
+        /// How long it was waited for.
+        waited_ms: u64,
+    },
+    /// It could not be told to end.
+    #[error("cannot stop {program}: {source}; see whether it still runs")]
+    Stop {
+        /// The program.
+        program: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There is no place for its files, or they cannot be reached.
+    #[error("cannot use {} for a broker's files: {source}; name another `data_root`", root.display())]
+    DataDir {
+        /// The directory.
+        root: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// Something about it cannot be read.
     #[error(

@@ -76,6 +76,21 @@ impl Sampler {
         self.shared.samples().marks.push(PhaseMark { t_ns, label: label.into() });
     }
 
+    /// Samples now.
+    pub fn sample_now(&self) -> Option<ResourceSample> {
+        // A process that has ended is noticed, and named, by whoever waits for its answers.
+        self.shared.sample().ok()?;
+        self.shared.samples().resources.last().copied()
+    }
+
+    /// The most resident memory that was sampled since `t_ns`.
+    pub fn resident_bytes_max_since(&self, t_ns: u64) -> Option<u64> {
+        self.sample_now();
+        let samples = self.shared.samples();
+        let since = samples.resources.iter().rev().take_while(|sample| sample.t_ns >= t_ns);
+        since.map(|sample| sample.resident_bytes).max()
+    }
+
     /// Ends sampling; all samples so far.
     #[must_use]
     pub fn finish(mut self) -> ProcessSamples {

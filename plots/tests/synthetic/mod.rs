@@ -147,9 +147,12 @@ fn broker_run(invented: &Invented, histograms: &mut HistogramSet) -> BrokerRun {
         command_line: vec![invented.name.to_owned(), "--port".to_owned(), "0".to_owned()],
         driver: "native".to_owned(),
         guarantee: "in memory".to_owned(),
+        data_place: None,
         marks: marks(operations.is_empty()),
         operations,
         streams,
+        backlogs: vec![],
+        restarts: vec![],
         resources: resources(invented),
     }
 }
@@ -216,6 +219,7 @@ fn stream_result(
             StreamLoad::Saturating => invented.streams_per_s / pipe_per_s,
             StreamLoad::RatePerS(_) => 1.0,
         }),
+        acknowledged: None,
     };
     histograms.add(tag, logged(latencies));
     result

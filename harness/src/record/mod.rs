@@ -1,15 +1,21 @@
 //! From what was measured, over all rounds, to the record that is kept.
 
+mod ceilings;
+mod piles;
+
+pub use ceilings::{relate_to_ceiling, relate_to_disk};
+pub use piles::{BacklogRound, PassRound, RestartRound};
+
 use crate::config::LagPolicyChoice;
 use crate::ledger::Faults;
-use crate::load::{OperationOutcome, StreamOutcome};
+use crate::load::{AckOutcome, OperationOutcome, StreamOutcome};
 use crate::plan::{BrokerPlan, OperationCell, StreamCell};
 use crate::process::ProcessSamples;
 use measure::{
-    BrokerRun, HistogramSet, LatencyHistogram, LoggedHistogram, OperationResult, StreamResult,
-    rate_per_s,
+    Acknowledged, BrokerRun, DataPlace, HistogramSet, LatencyHistogram, LoggedHistogram,
+    OperationResult, StreamResult, rate_per_s,
 };
-use std::collections::BTreeMap;
+use piles::{BacklogSum, RestartSum};
 use std::time::Duration;
 
 /// Everything measured of one broker so far.
@@ -19,10 +25,16 @@ pub struct Measured {
     pub command_line: Vec<String>,
     /// Its own version.
     pub version: String,
+    /// Where its files were; `None` if it had no directory.
+    pub data_place: Option<DataPlace>,
     /// One for each cell of its plan; `None` until it was measured.
     pub operations: Vec<Option<Timed<OperationSum>>>,
     /// One for each cell of its plan; `None` until it was measured.
     pub streams: Vec<Option<Timed<StreamSum>>>,
+    /// One for each cell of its plan; `None` until it was measured.
+    pub backlogs: Vec<Option<BacklogSum>>,
+    /// One for each cell of its plan; `None` until it was measured.
+    pub restarts: Vec<Option<RestartSum>>,
     /// Its process over time.
     pub samples: ProcessSamples,
 }
@@ -57,6 +69,8 @@ impl Measured {
         Self {
             operations: plan.operations.iter().map(|_| None).collect(),
             streams: plan.streams.iter().map(|_| None).collect(),
+            backlogs: plan.backlogs.iter().map(|_| None).collect(),
+            restarts: plan.restarts.iter().map(|_| None).collect(),
             ..Self::default()
         }
     }
@@ -88,7 +102,10 @@ impl Measured {
     /// Whether anything was measured.
     #[must_use]
     pub fn has_any(&self) -> bool {
-        self.operations.iter().any(Option::is_some) || self.streams.iter().any(Option::is_some)
+        self.operations.iter().any(Option::is_some)
+            || self.streams.iter().any(Option::is_some)
+            || self.backlogs.iter().any(Option::is_some)
+            || self.restarts.iter().any(Option::is_some)
     }
 
     /// The record of the broker; its histograms are added to `histograms`.
@@ -106,9 +123,20 @@ impl Measured {
         for (cell, timed) in plan.streams.iter().zip(self.streams) {
             let Some(timed) = timed else { continue };
             streams.push(timed.sum.result(cell, &broker.name));
-            let logged = logged(timed.sum.outcome.latencies, timed.start, timed.end);
-            histograms.add(cell.tag(&broker.name), logged);
+            let StreamOutcome { latencies, acknowledged, .. } = timed.sum.outcome;
+            if cell.shape.subscribers > 0 {
+                let logged = logged(latencies, timed.start, timed.end);
+                histograms.add(cell.tag(&broker.name), logged);
+            }
+            if let Some(acknowledged) = acknowledged {
+                let logged = logged(acknowledged.latencies, timed.start, timed.end);
+                histograms.add(cell.acks_tag(&broker.name), logged);
+            }
         }
+        let backlogs = plan.backlogs.iter().zip(self.backlogs);
+        let backlogs = backlogs.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect();
+        let restarts = plan.restarts.iter().zip(self.restarts);
+        let restarts = restarts.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect();
         BrokerRun {
             name: broker.name.clone(),
             kind: broker.driver.broker_kind(),
@@ -116,8 +144,11 @@ impl Measured {
             command_line: self.command_line,
             driver: broker.driver.name().to_owned(),
             guarantee: broker.guarantee.clone(),
+            data_place: self.data_place,
             operations,
             streams,
+            backlogs,
+            restarts,
             resources: self.samples.resources,
             marks: self.samples.marks,
         }
@@ -140,17 +171,15 @@ impl Measured {
             .collect()
     }
 
-    /// Streams that broke their promise, one sentence each.
+    /// Measurements in which messages did not come as promised, one sentence each.
     #[must_use]
     pub fn breaches(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
-        let cells = plan.streams.iter().zip(&self.streams);
-        cells
-            .filter_map(|(cell, timed)| {
-                let faults = timed.as_ref()?.sum.outcome.faults;
-                breach(cell, faults)
-                    .map(|breach| format!("{}: {}: {breach}", plan.broker.name, cell.label()))
-            })
-            .collect()
+        let streams = plan.streams.iter().zip(&self.streams).filter_map(|(cell, timed)| {
+            let faults = timed.as_ref()?.sum.outcome.faults;
+            breach(faults, cell.lag_policy).map(|breach| format!("{}: {breach}", cell.label()))
+        });
+        let found = streams.chain(self.pile_breaches(plan));
+        found.map(|breach| format!("{}: {breach}", plan.broker.name)).collect()
     }
 }
 
@@ -159,8 +188,8 @@ fn logged(histogram: LatencyHistogram, start: Duration, end: Duration) -> Logged
 }
 
 /// Which promise was broken; a stream that may skip may lose.
-fn breach(cell: &StreamCell, faults: Faults) -> Option<String> {
-    let allowed = match cell.lag_policy {
+fn breach(faults: Faults, lag_policy: LagPolicyChoice) -> Option<String> {
+    let allowed = match lag_policy {
         LagPolicyChoice::Hold => Faults::default(),
         LagPolicyChoice::Skip => Faults { lost: faults.lost, ..Faults::default() },
     };
@@ -208,6 +237,11 @@ impl StreamSum {
         sum.faults += round.faults;
         sum.duration_ns += round.duration_ns;
         sum.latencies.merge(&round.latencies);
+        if let (Some(sum), Some(round)) = (&mut sum.acknowledged, &round.acknowledged) {
+            sum.messages += round.messages;
+            sum.duration_ns += round.duration_ns;
+            sum.latencies.merge(&round.latencies);
+        }
     }
 
     fn result(&self, cell: &StreamCell, broker: &str) -> StreamResult {
@@ -231,28 +265,32 @@ impl StreamSum {
             latency: outcome.latencies.summary(),
             histogram: cell.tag(broker),
             ratio_to_ceiling: None,
+            acknowledged: outcome
+                .acknowledged
+                .as_ref()
+                .zip(cell.acks)
+                .map(|(acks, in_flight)| acknowledged(acks, in_flight, cell, broker)),
         }
     }
 }
 
-/// Puts every stream in relation to the byte pipe's, where one ran.
-pub fn relate_to_ceiling(brokers: &mut [BrokerRun], ceiling_driver: &str) {
-    let Some(ceiling) = brokers.iter().find(|broker| broker.driver == ceiling_driver) else {
-        return;
-    };
-    let ceilings: BTreeMap<String, f64> =
-        ceiling.streams.iter().map(|stream| (series(stream), stream.delivered_per_s)).collect();
-    for stream in brokers.iter_mut().flat_map(|broker| &mut broker.streams) {
-        stream.ratio_to_ceiling = ceilings
-            .get(&series(stream))
-            .filter(|ceiling| **ceiling > 0.0)
-            .map(|ceiling| stream.delivered_per_s / ceiling);
+fn acknowledged(
+    outcome: &AckOutcome,
+    in_flight: u32,
+    cell: &StreamCell,
+    broker: &str,
+) -> Acknowledged {
+    let per_s = rate_per_s(outcome.messages, outcome.duration_ns);
+    Acknowledged {
+        in_flight,
+        messages: outcome.messages,
+        duration_ns: outcome.duration_ns,
+        per_s,
+        bytes_per_s: per_s * cell.payload_bytes as f64,
+        latency: outcome.latencies.summary(),
+        histogram: cell.acks_tag(broker),
+        ratio_to_disk: None,
     }
-}
-
-/// What streams of different brokers have in common.
-fn series(stream: &StreamResult) -> String {
-    format!("{} {} {}", stream.shape, stream.payload_bytes, stream.load)
 }
 
 #[cfg(test)]
@@ -286,6 +324,7 @@ mod tests {
             faults,
             duration_ns: 1_000_000_000,
             latencies: LatencyHistogram::new(),
+            acknowledged: None,
         }
     }
 

@@ -1,25 +1,37 @@
 //! The summary that is printed when a run is over.
 
+mod durable;
+
 use crate::load::Phase;
 use crate::run::phase_label;
 use comfy_table::{CellAlignment, Table, presets};
 use measure::{
     BrokerRun, LatencySummary, OperationResult, ResourceSample, RunRecord, StreamResult,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The guarantee of those whose answers promise nothing.
+const NO_GUARANTEE: &str = "none";
 
 /// What stands where nothing was measured.
 const NOT_MEASURED: &str = "–";
 
-/// The record as tables of text: operations, then streams, brokers side by side.
+/// The record as tables of text: operations, streams, and what was kept; brokers side by side.
 ///
-/// `ceiling_driver` is the driver of the broker that the others are put in relation to.
+/// `ceiling_drivers` are the drivers of those that the others are put in relation to; in operations
+/// to the first of them that ran, and only those whose promise is that ceiling's, if it has any.
 #[must_use]
-pub fn summary(record: &RunRecord, ceiling_driver: &str) -> String {
-    let ceiling = record.brokers.iter().find(|broker| broker.driver == ceiling_driver);
+pub fn summary(record: &RunRecord, ceiling_drivers: &[&str]) -> String {
+    let ceiling = ceiling_drivers
+        .iter()
+        .find_map(|driver| record.brokers.iter().find(|broker| broker.driver == *driver));
     let mut parts = Vec::new();
     parts.extend(operations_table(record, ceiling));
     parts.extend(streams_table(record));
+    parts.extend(durable::acknowledged_table(record));
+    parts.extend(durable::backlogs_table(record));
+    parts.extend(durable::restarts_table(record));
+    parts.extend(durable::places(record));
     for skipped in &record.skipped {
         parts.push(format!("skipped: {}: {}", skipped.name, skipped.reason));
     }
@@ -47,16 +59,22 @@ impl Rows {
         rows
     }
 
-    /// Lays out `columns`, each a broker's name and its cells by the head of their row.
+    /// Lays out `columns`, each a broker and its cells by the head of their row. What the brokers
+    /// promise is said where they do not all promise the same.
     fn table(
         self,
         head_names: &[&str],
-        columns: &[(&str, BTreeMap<Vec<String>, String>)],
+        columns: &[(&BrokerRun, BTreeMap<Vec<String>, String>)],
     ) -> Table {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL);
-        let names = columns.iter().map(|(name, _)| *name);
-        table.set_header(head_names.iter().copied().chain(names));
+        let guarantees: BTreeSet<&str> =
+            columns.iter().map(|(broker, _)| broker.guarantee.as_str()).collect();
+        let names = columns.iter().map(|(broker, _)| match guarantees.len() {
+            0..=1 => broker.name.clone(),
+            _ => format!("{}\n{}", broker.name, broker.guarantee),
+        });
+        table.set_header(head_names.iter().map(|name| (*name).to_owned()).chain(names));
         for head in self.heads {
             let cells: Vec<String> = columns
                 .iter()
@@ -90,14 +108,21 @@ fn operations_table(record: &RunRecord, ceiling: Option<&BrokerRun>) -> Option<S
         .map(|broker| {
             let cells = broker.operations.iter().map(|result| {
                 let ratio = ceilings.get(&head(result)).map(|c| result.throughput_per_s / c);
+                let ratio = ratio.filter(|_| ceiling.is_some_and(|it| promise_alike(it, broker)));
                 (head(result), operation_cell(result, ratio))
             });
-            (broker.name.as_str(), cells.collect())
+            (*broker, cells.collect())
         })
         .collect();
     let rows = Rows::of(brokers.iter().flat_map(|broker| broker.operations.iter().map(head)));
     let table = rows.table(&["operation", "clients"], &columns);
-    Some(format!("Operations: rate (× byte pipe), p50 / p99, errors\n{table}\n"))
+    let related = ceiling.map_or(String::new(), |ceiling| format!(" (× {})", ceiling.name));
+    Some(format!("Operations: rate{related}, p50 / p99, errors\n{table}\n"))
+}
+
+/// Whether a ceiling bounds a broker: it promises the same, or, as a byte pipe, nothing at all.
+fn promise_alike(ceiling: &BrokerRun, broker: &BrokerRun) -> bool {
+    ceiling.guarantee == NO_GUARANTEE || ceiling.guarantee == broker.guarantee
 }
 
 fn operation_cell(result: &OperationResult, ratio: Option<f64>) -> String {
@@ -117,22 +142,27 @@ fn streams_table(record: &RunRecord) -> Option<String> {
             result.load.to_string(),
         ]
     };
-    let brokers: Vec<_> = record.brokers.iter().filter(|b| !b.streams.is_empty()).collect();
+    let brokers: Vec<_> =
+        record.brokers.iter().filter(|broker| delivered(broker).next().is_some()).collect();
     if brokers.is_empty() {
         return None;
     }
     let columns: Vec<_> = brokers
         .iter()
         .map(|broker| {
-            let cells =
-                broker.streams.iter().map(|result| (head(result), stream_cell(broker, result)));
-            (broker.name.as_str(), cells.collect())
+            let cells = delivered(broker).map(|result| (head(result), stream_cell(broker, result)));
+            (*broker, cells.collect())
         })
         .collect();
-    let rows = Rows::of(brokers.iter().flat_map(|broker| broker.streams.iter().map(head)));
+    let rows = Rows::of(brokers.iter().flat_map(|broker| delivered(broker).map(head)));
     let table = rows.table(&["stream", "payload", "load"], &columns);
     let title = "Streams: deliveries (× byte pipe), p50 / p99, broker CPU a delivery, faults";
     Some(format!("{title}\n{table}\n"))
+}
+
+/// Streams whose publishers want no acknowledgements; the others are in a table of their own.
+fn delivered(broker: &BrokerRun) -> impl Iterator<Item = &StreamResult> {
+    broker.streams.iter().filter(|stream| stream.acknowledged.is_none())
 }
 
 fn stream_cell(broker: &BrokerRun, result: &StreamResult) -> String {
@@ -140,31 +170,34 @@ fn stream_cell(broker: &BrokerRun, result: &StreamResult) -> String {
         rate_and_ratio(result.delivered_per_s, result.ratio_to_ceiling),
         percentiles(&result.latency),
     ];
-    if let Some(cpu_ns) = cpu_ns_of_stream(broker, result)
-        && result.messages_received > 0
-    {
-        let each_us = cpu_ns as f64 / 1e3 / result.messages_received as f64;
-        lines.push(format!("CPU {each_us:.3} µs"));
-    }
-    let faults = [
-        (result.lost, "lost"),
-        (result.duplicated, "duplicated"),
-        (result.reordered, "reordered"),
-        (result.corrupted, "corrupted"),
-    ];
-    lines.extend(
-        faults
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}")),
-    );
+    lines.extend(cpu_each(broker, result, result.messages_received));
+    lines.extend(faults([result.lost, result.duplicated, result.reordered, result.corrupted]));
     lines.join("\n")
+}
+
+/// What was wrong, a line for each fault.
+fn faults(counts: [u64; 4]) -> impl Iterator<Item = String> {
+    let names = ["lost", "duplicated", "reordered", "corrupted"];
+    let faults = counts.into_iter().zip(names).filter(|(count, _)| *count > 0);
+    faults.map(|(count, name)| format!("{count} {name}"))
+}
+
+/// The broker's processor time for each of so many messages.
+fn cpu_each(broker: &BrokerRun, result: &StreamResult, messages: u64) -> Option<String> {
+    let cpu_ns = cpu_ns_of_stream(broker, result).filter(|_| messages > 0)?;
+    Some(format!("CPU {:.3} µs", cpu_ns as f64 / 1e3 / messages as f64))
 }
 
 /// Processor time of the broker between the marks of the stream's beginning and end, over all
 /// rounds.
 fn cpu_ns_of_stream(broker: &BrokerRun, result: &StreamResult) -> Option<u64> {
-    let label = format!("stream {}, {} B, {}", result.shape, result.payload_bytes, result.load);
+    let StreamResult { shape, payload_bytes, load, .. } = result;
+    let label = match &result.acknowledged {
+        None => format!("stream {shape}, {payload_bytes} B, {load}"),
+        Some(acks) => {
+            format!("stream {shape}, {payload_bytes} B, {load}, {} in flight", acks.in_flight)
+        }
+    };
     let used_at = |wanted: String| {
         let marks = broker.marks.iter().filter(move |mark| mark.label == wanted);
         marks.filter_map(|mark| {
@@ -189,12 +222,18 @@ fn rate_and_ratio(rate_per_s: f64, ratio: Option<f64>) -> String {
     }
 }
 
+fn bytes(bytes: f64) -> String {
+    with_prefix(bytes, &[(1e9, " GB"), (1e6, " MB"), (1e3, " kB"), (1.0, " B")])
+}
+
+fn time(time_ns: u64) -> String {
+    let units = [(1e9, " s"), (1e6, " ms"), (1e3, " µs"), (1.0, " ns")];
+    with_prefix(time_ns as f64, &units)
+}
+
 fn percentiles(latency: &LatencySummary) -> String {
     let shown = |latency_ns: Option<u64>| match latency_ns {
-        Some(latency_ns) => {
-            let units = [(1e9, " s"), (1e6, " ms"), (1e3, " µs"), (1.0, " ns")];
-            with_prefix(latency_ns as f64, &units)
-        }
+        Some(latency_ns) => time(latency_ns),
         // Too few samples lie beyond it to speak of a percentile.
         None => NOT_MEASURED.to_owned(),
     };
@@ -219,8 +258,10 @@ fn with_prefix(value: f64, units: &[(f64, &str)]) -> String {
 mod tests {
     use super::*;
     use measure::{
-        BrokerKind, FORMAT_VERSION, HistogramTag, LatencyHistogram, MachineFacts, OperationName,
-        PhaseMark, SkippedBroker, StreamLoad, StreamShape,
+        Acknowledged, BacklogDrain, BacklogPass, BacklogResult, BrokerKind, DataPlace,
+        DeliveryFaults, FORMAT_VERSION, HistogramTag, LatencyHistogram, MachineFacts,
+        OperationName, PageCache, PhaseMark, RestartResult, SkippedBroker, StopKind, StreamLoad,
+        StreamShape,
     };
 
     fn latency(p50_us: u64, p99_us: u64) -> LatencySummary {
@@ -262,6 +303,7 @@ mod tests {
             latency: latency(800, 9_700),
             histogram: HistogramTag::new("t"),
             ratio_to_ceiling,
+            acknowledged: None,
         }
     }
 
@@ -273,8 +315,11 @@ mod tests {
             command_line: vec![],
             driver: driver.to_owned(),
             guarantee: "in memory".to_owned(),
+            data_place: None,
             operations: vec![],
             streams: vec![],
+            backlogs: vec![],
+            restarts: vec![],
             resources: vec![],
             marks: vec![],
         }
@@ -282,6 +327,7 @@ mod tests {
 
     fn record() -> RunRecord {
         let mut pipe = broker("byte-pipe", "byte-pipe");
+        pipe.guarantee = NO_GUARANTEE.to_owned();
         pipe.operations = vec![operation(1, 50_000.0, 0)];
         pipe.streams = vec![stream(9_550_000.0, 0, Some(1.0))];
         let mut tandem = broker("tandem-mio", "tandem-native");
@@ -325,7 +371,75 @@ mod tests {
 
     #[test]
     fn brokers_stand_side_by_side_with_their_ratio_to_the_byte_pipe() {
-        insta::assert_snapshot!(summary(&record(), "byte-pipe"));
+        insta::assert_snapshot!(summary(&record(), &["byte-pipe"]));
+    }
+
+    fn pass(per_s: f64, ratio_to_disk: Option<f64>) -> BacklogPass {
+        BacklogPass {
+            messages: 1_000_000,
+            duration_ns: 1,
+            per_s,
+            bytes_per_s: per_s * 1000.0,
+            resident_bytes_max: Some(14 << 20),
+            ratio_to_disk,
+        }
+    }
+
+    fn backlog() -> BacklogResult {
+        let drain = |cache, lost| BacklogDrain {
+            cache,
+            pass: pass(1_200_000.0, None),
+            faults: DeliveryFaults { lost, ..DeliveryFaults::default() },
+        };
+        BacklogResult {
+            publishers: 1,
+            payload_bytes: 1000,
+            messages: 1_000_000,
+            resident_bytes_before: Some(8 << 20),
+            build: pass(250_000.0, Some(0.61)),
+            drains: vec![drain(PageCache::Cold, 0), drain(PageCache::Warm, 2)],
+        }
+    }
+
+    fn restart(stop: StopKind) -> RestartResult {
+        RestartResult {
+            stop,
+            payload_bytes: 1000,
+            messages: 1_000_000,
+            stop_ns: vec![2_000_000],
+            ready_ns: vec![120_000_000, 180_000_000, 150_000_000],
+            stored_bytes: 1_100_000_000,
+            resident_bytes_max: 20 << 20,
+            faults: DeliveryFaults::default(),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_tables_of_its_own_and_says_what_is_promised() {
+        let mut tandem = broker("tandem-mio-disk", "tandem-native");
+        tandem.guarantee = "after fdatasync".to_owned();
+        let (file_system, device) = ("ext4".to_owned(), "/dev/vda".to_owned());
+        tandem.data_place = Some(DataPlace { root: "/tmp".to_owned(), file_system, device });
+        tandem.backlogs = vec![backlog()];
+        tandem.restarts = vec![restart(StopKind::Clean), restart(StopKind::Crash)];
+        let mut acknowledged = stream(0.0, 0, None);
+        acknowledged.shape = StreamShape::new(1, 0);
+        acknowledged.acknowledged = Some(Acknowledged {
+            in_flight: 64,
+            messages: 1_000_000,
+            duration_ns: 1,
+            per_s: 1_500_000.0,
+            bytes_per_s: 150e6,
+            latency: latency(700, 2_100),
+            histogram: HistogramTag::new("acks"),
+            ratio_to_disk: Some(0.4),
+        });
+        tandem.streams = vec![acknowledged.clone()];
+        let mut memory = broker("tandem-mio", "tandem-native");
+        memory.streams = vec![acknowledged];
+        let brokers = vec![tandem, memory];
+        let record = RunRecord { brokers, skipped: vec![], warnings: vec![], ..record() };
+        insta::assert_snapshot!(summary(&record, &["disk"]));
     }
 
     #[test]

@@ -1,0 +1,98 @@
+//! Backlogs and restarts of one broker.
+
+use super::up::Up;
+use super::{BrokerError, Run};
+use crate::load::{BacklogRun, build_backlog, drain_backlog, end_backlog};
+use crate::plan::{BacklogCell, BrokerPlan, PileCell, RestartCell};
+use crate::record::{BacklogRound, PassRound, RestartRound};
+use measure::PageCache;
+
+impl Run<'_> {
+    /// Builds a backlog, and reads it as often as asked.
+    pub(super) fn backlog(
+        &mut self,
+        plan: &BrokerPlan<'_>,
+        up: &mut Up,
+        index: usize,
+        cell: &BacklogCell,
+    ) -> Result<(), BrokerError> {
+        let (label, run) = (cell.label(), backlog_run(index, &cell.pile));
+        self.begin(plan, &label);
+        let before = up.memory_mark();
+        let building = format!("{label}, build");
+        let (built, _) = self.pass(up, &building, |driver, surroundings| {
+            build_backlog(driver, &run, surroundings)
+        })?;
+        let build = PassRound {
+            messages: built.messages,
+            duration_ns: built.duration_ns,
+            resident_bytes_max: up.resident_bytes_max(before),
+        };
+        let mut drains = Vec::with_capacity(cell.drains.len());
+        for (reader, &cache) in (0..).zip(&cell.drains) {
+            if cache == PageCache::Cold {
+                up.evict_page_cache()?;
+            }
+            let mark = up.memory_mark();
+            let draining = format!("{label}, {cache} drain");
+            let (drained, _) = self.pass(up, &draining, |driver, surroundings| {
+                drain_backlog(driver, &run, reader, surroundings)
+            })?;
+            let pass = PassRound {
+                messages: drained.messages,
+                duration_ns: drained.duration_ns,
+                resident_bytes_max: up.resident_bytes_max(mark),
+            };
+            drains.push((pass, drained.faults));
+        }
+        self.end(up, &label, &run)?;
+        let round = BacklogRound { resident_bytes_before: before.resident_bytes, build, drains };
+        self.subjects[plan.index].measured.add_backlog(index, round);
+        Ok(())
+    }
+
+    /// Builds a backlog, restarts the broker, and reads what is left.
+    pub(super) fn restart(
+        &mut self,
+        plan: &BrokerPlan<'_>,
+        up: &mut Up,
+        index: usize,
+        cell: &RestartCell,
+    ) -> Result<(), BrokerError> {
+        let (label, run) = (cell.label(), backlog_run(index, &cell.pile));
+        self.begin(plan, &label);
+        let building = format!("{label}, build");
+        self.pass(up, &building, |driver, surroundings| build_backlog(driver, &run, surroundings))?;
+        let times = self.start_again(plan, up, cell.stop)?;
+        let draining = format!("{label}, drain");
+        let (drained, _) = self.pass(up, &draining, |driver, surroundings| {
+            drain_backlog(driver, &run, 0, surroundings)
+        })?;
+        self.end(up, &label, &run)?;
+        let round = RestartRound {
+            stop_ns: times.stop_ns,
+            ready_ns: times.ready_ns,
+            stored_bytes: times.stored_bytes,
+            resident_bytes: times.resident_bytes,
+            faults: drained.faults,
+        };
+        self.subjects[plan.index].measured.add_restart(index, &round);
+        Ok(())
+    }
+
+    fn end(&mut self, up: &Up, label: &str, run: &BacklogRun) -> Result<(), BrokerError> {
+        end_backlog(up.driver.as_ref(), run)
+            .map_err(|source| BrokerError::Load { label: label.to_owned(), source })
+    }
+}
+
+fn backlog_run(index: usize, pile: &PileCell) -> BacklogRun {
+    BacklogRun {
+        topic: format!("backlog-{index}"),
+        messages: pile.messages,
+        payload_bytes: pile.payload_bytes,
+        publishers: pile.publishers,
+        batch: pile.batch,
+        acks: pile.acks,
+    }
+}

@@ -1,0 +1,160 @@
+//! A broker that is up: started, watched, started again, ended.
+
+use super::{BrokerError, Run, Standing};
+use crate::clock::duration_ns;
+use crate::config::BrokerConfig;
+use crate::drivers::{Driver, DriverError, Endpoint};
+use crate::plan::BrokerPlan;
+use crate::process::{BrokerProcess, DataDir, ProcessError, ProcessSamples, Sampler, Started};
+use measure::StopKind;
+use std::path::Path;
+
+/// What speaks to a broker, what watches it, and where its files are.
+pub(super) struct Up {
+    pub(super) driver: Box<dyn Driver>,
+    pub(super) process: Option<BrokerProcess>,
+    pub(super) sampler: Option<Sampler>,
+    /// Outlives the process, since a broker that runs would miss it.
+    data_dir: Option<DataDir>,
+}
+
+/// What a restart took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RestartTimes {
+    pub(super) stop_ns: u64,
+    pub(super) ready_ns: u64,
+    pub(super) stored_bytes: u64,
+    pub(super) resident_bytes: u64,
+}
+
+impl Run<'_> {
+    /// Starts a broker. `None`: its program is not installed.
+    pub(super) fn start(&mut self, plan: &BrokerPlan<'_>) -> Result<Option<Up>, BrokerError> {
+        let subject = &mut self.subjects[plan.index];
+        let broker = plan.broker;
+        let data_dir = match plan.has_data_dir() {
+            true => Some(DataDir::create(self.data_root)?),
+            false => None,
+        };
+        let directory = data_dir.as_ref().map(DataDir::path);
+        let process = match &broker.command {
+            None => None,
+            Some(command) => match BrokerProcess::start(broker.driver, command, directory)? {
+                Started::Ready(process) => Some(process),
+                Started::Missing(reason) => {
+                    self.progress.say(&format!("{}: skipped: {reason}", broker.name));
+                    subject.standing = Standing::Missing(reason);
+                    return Ok(None);
+                }
+            },
+        };
+        let driver = open_driver(broker, process.as_ref(), directory)?;
+        make_idle_topics(driver.as_ref(), broker.idle_topics)?;
+        let clock = *subject.clock.get_or_insert_with(crate::clock::Clock::start);
+        subject.measured.data_place = data_dir.as_ref().map(|data_dir| data_dir.place().clone());
+        let sampler = match &process {
+            None => None,
+            Some(process) => {
+                subject.measured.command_line = process.command_line().to_vec();
+                subject.measured.version = process.version().to_owned();
+                let before: ProcessSamples = std::mem::take(&mut subject.measured.samples);
+                Some(Sampler::start(process.id(), clock, before)?)
+            }
+        };
+        Ok(Some(Up { driver, process, sampler, data_dir }))
+    }
+
+    /// Stops the broker and starts it again on the same directory.
+    pub(super) fn start_again(
+        &mut self,
+        plan: &BrokerPlan<'_>,
+        up: &mut Up,
+        stop: StopKind,
+    ) -> Result<RestartTimes, BrokerError> {
+        let (Some(command), Some(process), Some(data_dir)) =
+            (&plan.broker.command, up.process.take(), &up.data_dir)
+        else {
+            unreachable!("the plan restarts only what is started with a directory");
+        };
+        let samples = up.sampler.take().map(Sampler::finish).unwrap_or_default();
+        let stop_ns = duration_ns(process.stop(stop)?);
+        let stored_bytes = data_dir.stored_bytes()?;
+        let directory = Some(data_dir.path());
+        let process = match BrokerProcess::start(plan.broker.driver, command, directory)? {
+            Started::Ready(process) => process,
+            Started::Missing(reason) => return Err(BrokerError::Vanished(reason)),
+        };
+        let ready_ns = duration_ns(process.ready_after());
+        let clock = *self.subjects[plan.index].clock.get_or_insert(self.clock);
+        let sampler = Sampler::start(process.id(), clock, samples)?;
+        let resident_bytes = sampler.sample_now().map_or(0, |sample| sample.resident_bytes);
+        up.driver = open_driver(plan.broker, Some(&process), directory)?;
+        up.process = Some(process);
+        up.sampler = Some(sampler);
+        Ok(RestartTimes { stop_ns, ready_ns, stored_bytes, resident_bytes })
+    }
+}
+
+impl Up {
+    /// When the sampler is asked later, how much memory there was since now.
+    pub(super) fn memory_mark(&self) -> MemoryMark {
+        let sample = self.sampler.as_ref().and_then(Sampler::sample_now);
+        MemoryMark {
+            t_ns: sample.map_or(0, |sample| sample.t_ns),
+            resident_bytes: sample.map(|sample| sample.resident_bytes),
+        }
+    }
+
+    /// The most resident memory since the mark.
+    pub(super) fn resident_bytes_max(&self, since: MemoryMark) -> Option<u64> {
+        self.sampler.as_ref()?.resident_bytes_max_since(since.t_ns)
+    }
+
+    /// Has the kernel forget what it has in memory of the broker's files.
+    pub(super) fn evict_page_cache(&self) -> Result<(), ProcessError> {
+        self.data_dir.as_ref().map_or(Ok(()), DataDir::evict_page_cache)
+    }
+
+    /// Ends the broker; what was sampled of it.
+    pub(super) fn finish(self) -> ProcessSamples {
+        self.sampler.map(Sampler::finish).unwrap_or_default()
+    }
+}
+
+/// A moment, and the memory at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MemoryMark {
+    t_ns: u64,
+    pub(super) resident_bytes: Option<u64>,
+}
+
+fn open_driver(
+    broker: &BrokerConfig,
+    process: Option<&BrokerProcess>,
+    directory: Option<&Path>,
+) -> Result<Box<dyn Driver>, DriverError> {
+    let address = process.map(BrokerProcess::address).or(broker.address);
+    let endpoint = match (address, directory) {
+        (Some(address), _) => Endpoint::Address(address),
+        (None, Some(directory)) => Endpoint::Directory(directory.to_owned()),
+        (None, None) => Endpoint::InProcess,
+    };
+    let driver = broker.driver.open(endpoint)?;
+    driver.check()?;
+    Ok(driver)
+}
+
+/// Makes topics that nobody uses. A broker that runs on may have them from a round before.
+fn make_idle_topics(driver: &dyn Driver, count: u32) -> Result<(), DriverError> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut client = driver.operation_client()?;
+    for index in 0..count {
+        match client.create(&format!("idle-{index}")) {
+            Ok(()) | Err(DriverError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
