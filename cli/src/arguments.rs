@@ -13,6 +13,7 @@ Exit codes:
   1  the broker refused, or ended the subscription
   2  the command line, or a file it names, cannot be used
   3  the broker cannot be reached, does not answer in time, or is no Tandem broker
+  4  the journal is damaged
 
 Messages and answers go to standard output, remarks and errors to standard error.";
 
@@ -87,8 +88,31 @@ pub(crate) enum Command {
     },
     /// Print what the broker says of itself
     Info,
+    /// Read a broker's data directory where no broker runs on it
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Ask whether the broker is there, and how long its answer takes
     Ping,
+}
+
+/// What to read of a data directory. Nothing in it is changed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// Check every byte; say what is damaged, and which messages of which topics are missing
+    Verify {
+        /// The data directory
+        dir: PathBuf,
+    },
+    /// Print what is in it: snapshots, segments and topics
+    Stat {
+        /// The data directory
+        dir: PathBuf,
+    },
+    /// Print every record in a line
+    Dump {
+        /// The data directory
+        dir: PathBuf,
+    },
 }
 
 /// What to do with topics.

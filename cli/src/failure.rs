@@ -19,6 +19,25 @@ pub(crate) enum Failure {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A data directory that cannot be read.
+    #[error("cannot read a journal in {}: {reason}; name a broker's data directory", dir.display())]
+    Journal {
+        /// Which.
+        dir: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A journal that is not as it was written.
+    #[error(
+        "the journal in {} is damaged in {places} places; restore it from a copy, or start the \
+         broker with --recover quarantine", dir.display()
+    )]
+    JournalDamaged {
+        /// Which.
+        dir: PathBuf,
+        /// In how many places.
+        places: usize,
+    },
     /// Standard input.
     #[error("cannot read standard input: {0}")]
     Input(io::Error),
@@ -39,9 +58,11 @@ impl Failure {
             Self::Client(Error::Refused(_) | Error::Ended(_)) => 1,
             Self::Client(Error::InvalidRequest { .. })
             | Self::File { .. }
+            | Self::Journal { .. }
             | Self::Input(_)
             | Self::Output(_) => 2,
             Self::Client(_) => 3,
+            Self::JournalDamaged { .. } => 4,
         })
     }
 }

@@ -39,6 +39,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
         }
         Command::Subscribers { topic } => commands::subscribers(arguments, topic, output),
         Command::Info => commands::info(arguments, output),
+        Command::Journal(command) => commands::journal(command, output),
         Command::Ping => commands::ping(arguments, output),
     }
 }

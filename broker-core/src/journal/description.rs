@@ -10,7 +10,9 @@ pub struct Description {
     pub topic: Option<u64>,
     /// The topic's name, where the record tells it.
     pub topic_name: Option<String>,
-    /// The first message in it and how many there are, of a record with messages.
+    /// Whether it deletes the topic.
+    pub deletes: bool,
+    /// The first message in it and how many there are, of a record with new messages.
     pub messages: Option<(u64, u32)>,
     /// All of it in a line.
     pub line: String,
@@ -31,15 +33,16 @@ pub fn describe(kind: u8, body: &[u8]) -> Result<Description, RecordError> {
         _ => None,
     };
     let messages = match &record {
-        Record::Messages(found) | Record::Moved(found) => Some((found.base_offset, found.count)),
+        Record::Messages(found) => Some((found.base_offset, found.count)),
         _ => None,
     };
+    let deletes = matches!(record, Record::TopicDeleted { .. });
     let mut line = String::new();
     if let Some(topic) = topic {
         write!(line, "topic {topic}: ").expect("a string takes all");
     }
     write_line(&record, &mut line).expect("a string takes all");
-    Ok(Description { topic, topic_name, messages, line })
+    Ok(Description { topic, topic_name, deletes, messages, line })
 }
 
 fn write_line(record: &Record<'_>, line: &mut String) -> std::fmt::Result {

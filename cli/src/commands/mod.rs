@@ -2,10 +2,12 @@
 
 mod consume;
 mod inspect;
+mod journal;
 mod publish;
 
 pub(crate) use consume::{follow, pull, subscribe, unsubscribe};
 pub(crate) use inspect::{info, ping, subscribers, topic};
+pub(crate) use journal::journal;
 pub(crate) use publish::publish;
 
 use crate::arguments::Arguments;
