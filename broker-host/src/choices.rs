@@ -12,9 +12,7 @@ use serde::Deserialize;
 use crate::limit_choices::LimitChoices;
 use crate::listen_name::ListenName;
 use crate::logging::{LogFormat, LogLevel, LogSettings};
-use crate::storage_choices::{
-    DurabilityChoice, Recover, data_help, durability_help, memory_help, recover_help,
-};
+use crate::storage_choices::{DurabilityChoice, Recover, data_help, durability_help, recover_help};
 use crate::topic_rule_choices::TopicRuleChoices;
 
 /// Where a broker listens that was told nothing: on this machine only.
@@ -43,7 +41,7 @@ pub(crate) struct Choices {
         num_args = 0,
         default_missing_value = "true",
         conflicts_with = "data",
-        help = memory_help(),
+        help = "Keep all messages in memory: they end with the broker"
     )]
     pub(crate) memory: Option<bool>,
 

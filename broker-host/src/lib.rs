@@ -40,8 +40,8 @@ mod run;
 mod settings;
 mod signals;
 mod stop;
+mod storage;
 mod storage_choices;
-mod store;
 mod topic_rule_choices;
 
 pub use clock::Clock;
@@ -50,5 +50,5 @@ pub use logging::{LogFormat, LogLevel, LogSettings};
 pub use run::{Backend, Host, run};
 pub use settings::Settings;
 pub use stop::Stop;
+pub use storage::{Carry, Store};
 pub use storage_choices::{DiskSettings, Recover, Storage};
-pub use store::{Carry, Store};

@@ -16,7 +16,7 @@ use crate::config_file::{ConfigError, ConfigFile};
 use crate::listen::{BindError, bind, print_ready_line, ready_line};
 use crate::listen_name::ListenName;
 use crate::settings::SettingsError;
-use crate::store::Store;
+use crate::storage::{self, StorageError, Store};
 use crate::{Clock, Settings, Stop, logging, open_files, signals};
 
 /// Failed while serving.
@@ -73,13 +73,14 @@ pub fn run<E: Error>(backend: Backend, serve: impl FnOnce(Host) -> Result<(), E>
     };
     let store = host.store.clone();
     let served = serve(host);
-    store.finish();
-    match served {
-        Ok(()) => {
+    let finished = store.finish();
+    match (served, finished) {
+        (Ok(()), Ok(())) => {
             tracing::info!("stopped");
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, EXIT_SERVE_FAILED),
+        (Err(error), _) => fail(&error, EXIT_SERVE_FAILED),
+        (Ok(()), Err(error)) => fail(&error, EXIT_SERVE_FAILED),
     }
 }
 
@@ -93,6 +94,8 @@ enum StartError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(
@@ -118,12 +121,7 @@ fn start(
     signals::request_stop_on_signals(stop.clone()).map_err(StartError::Signals)?;
 
     let identity = Identity { backend: backend.name, version: backend.version };
-    let broker = Arc::new(Broker::in_memory(
-        identity,
-        settings.limits.clone(),
-        broker_core::Settings::default(),
-    ));
-    let store = Store::open(&settings.storage);
+    let (broker, store) = storage::open(identity, &settings, clock)?;
 
     let listeners = bind(&settings.listen)?;
     let ready = ready_line(&backend, &listeners).map_err(StartError::Address)?;

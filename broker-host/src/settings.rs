@@ -14,8 +14,8 @@ use crate::choices::{Choices, LISTEN_DEFAULT};
 use crate::config_file::ConfigFile;
 use crate::listen_name::ListenName;
 use crate::logging::LogSettings;
-use crate::storage_choices::{DISK_IS_AVAILABLE, Storage};
-use crate::topic_rule_choices::{TopicRuleChoices, TopicRuleError};
+use crate::storage_choices::Storage;
+use crate::topic_rule_choices::TopicRuleError;
 
 /// Everything that a broker was told, or else its defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +53,6 @@ impl Default for Settings {
 /// the place where the choice was made, a flag or a line of the config file.
 #[derive(Debug, Error)]
 pub(crate) enum SettingsError {
-    /// `--data`, which no version keeps yet.
-    #[error(
-        "{place}: expected storage in memory, but found a directory: durable storage is not \
-         available in this version; use --memory"
-    )]
-    DataUnavailable { place: String },
-    /// Rules for topics, which no version follows yet.
-    #[error("{place}: expected no rules for topics: they are not available in this version")]
-    RulesUnavailable { place: String },
     /// A rule for topics that cannot be followed.
     #[error("{place}: {source}")]
     Rule { place: String, source: TopicRuleError },
@@ -74,9 +65,6 @@ pub(crate) enum SettingsError {
     /// The config file says both.
     #[error("{place}: expected either memory or data, but found both; remove one of them")]
     MemoryAndData { place: String },
-    /// The config file says neither.
-    #[error("{place}: expected true, but found false and no other storage; remove the line")]
-    NoStorage { place: String },
     /// The config file chooses the loops of a backend that has none.
     #[error(
         "{place}: expected no choice of event loops, but found one: the {backend} backend has \
@@ -137,17 +125,10 @@ impl Settings {
 }
 
 fn storage(said: &Choices, places: &Places<'_>) -> Result<Storage, SettingsError> {
-    match (said.memory, &said.data) {
-        (Some(true), Some(_)) => Err(SettingsError::MemoryAndData { place: places.of("data") }),
-        (None | Some(false), Some(_)) if !DISK_IS_AVAILABLE => {
-            Err(SettingsError::DataUnavailable { place: places.of("data") })
-        }
-        (Some(false), None) if !DISK_IS_AVAILABLE => {
-            Err(SettingsError::NoStorage { place: places.of("memory") })
-        }
-        (None, None) if !DISK_IS_AVAILABLE => Ok(Storage::Memory),
-        _ => Ok(Storage::from_choices(said)),
+    if said.memory == Some(true) && said.data.is_some() {
+        return Err(SettingsError::MemoryAndData { place: places.of("data") });
     }
+    Ok(Storage::from_choices(said))
 }
 
 fn topic_rules(
@@ -156,17 +137,6 @@ fn topic_rules(
     places: &Places<'_>,
 ) -> Result<TopicRules, SettingsError> {
     let said = said.topics.as_deref().unwrap_or_default();
-    if !said.is_empty() && !DISK_IS_AVAILABLE {
-        return Err(SettingsError::RulesUnavailable { place: places.of("topics") });
-    }
-    rules(said, storage, places)
-}
-
-fn rules(
-    said: &[TopicRuleChoices],
-    storage: &Storage,
-    places: &Places<'_>,
-) -> Result<TopicRules, SettingsError> {
     let mut rules = Vec::with_capacity(said.len());
     for (index, choices) in said.iter().enumerate() {
         let place = |key: &str| places.of(&format!("topics[{index}].{key}"));
@@ -335,7 +305,7 @@ mod tests {
         for (key, _) in limits {
             assert!(example.choices.limits.says(key), "{key} is missing");
         }
-        for key in ["listen", "memory", "durability", "recover", "log_level", "log_format"] {
+        for key in ["listen", "data", "durability", "recover", "log_level", "log_format"] {
             assert!(example.place(key).is_some(), "{key} is missing");
         }
         let with_loops = text.replace("# loops = 2", "loops = 2");
@@ -378,39 +348,26 @@ mod tests {
     }
 
     #[test]
-    fn a_data_directory_is_refused_wherever_it_was_given() {
-        let expected = "expected storage in memory, but found a directory: durable storage is \
-                        not available in this version; use --memory";
-        check_refused("--data d", "", &format!("--data: {expected}"));
-        check_refused("--data d", "memory = true", &format!("--data: {expected}"));
-        check_refused("", "\ndata = 'd'", &format!("broker.toml:2: data: {expected}"));
+    fn memory_typed_hides_a_directory_in_the_file_and_the_other_way_round() {
         let text = "data = 'd'\ndurability = 'os'\nrecover = 'quarantine'";
         assert_eq!(settings("--memory", text).storage, Storage::Memory);
+        let Storage::Disk(disk) = settings("--data e", "memory = true").storage else {
+            panic!("expected storage on disk");
+        };
+        assert_eq!(disk.dir, Path::new("e"));
     }
 
     #[test]
     fn memory_and_data_exclude_each_other_in_the_file_too() {
         let text = "memory = true\ndata = 'd'";
         check_refused("", text, "broker.toml:2: data: expected either memory or data");
-        check_refused(
-            "",
-            "memory = false",
-            "broker.toml:1: memory: expected true, but found false",
-        );
-    }
-
-    #[test]
-    fn rules_for_topics_are_refused_too() {
-        let text = "memory = true\n[[topics]]\npattern = '*'";
-        check_refused("", text, "broker.toml:2: topics: expected no rules for topics");
     }
 
     /// What the rules in the config file `text` mean for a topic, on disk or in memory.
     fn rules_in(text: &str, storage: &Storage) -> Result<TopicRules, SettingsError> {
         let file = file(text);
-        let said = file.choices.topics.clone().unwrap_or_default();
         let typed = Choices::default();
-        rules(&said, storage, &Places { typed, file: Some(&file) })
+        topic_rules(&file.choices, storage, &Places { typed, file: Some(&file) })
     }
 
     fn on_disk() -> Storage {

@@ -8,10 +8,6 @@ use serde::Deserialize;
 
 use crate::choices::{Choices, help_with_default};
 
-/// Whether this version can keep messages on disk. Where it cannot, a directory and
-/// rules for topics are refused, and memory is the default.
-pub(crate) const DISK_IS_AVAILABLE: bool = false;
-
 /// Where messages are kept that nothing was said of.
 const DATA_DEFAULT: &str = "tandem-data";
 
@@ -27,7 +23,7 @@ pub enum Storage {
 impl Default for Storage {
     /// What holds where nothing was said.
     fn default() -> Self {
-        if DISK_IS_AVAILABLE { Self::from_choices(&Choices::default()) } else { Self::Memory }
+        Self::from_choices(&Choices::default())
     }
 }
 
@@ -110,17 +106,8 @@ pub enum Recover {
     Quarantine,
 }
 
-pub(crate) fn memory_help() -> String {
-    let help = "Keep all messages in memory: they end with the broker";
-    if DISK_IS_AVAILABLE { help.to_owned() } else { format!("{help} [default]") }
-}
-
 pub(crate) fn data_help() -> String {
-    if DISK_IS_AVAILABLE {
-        help_with_default("Keep messages in this directory, made if it is not there", DATA_DEFAULT)
-    } else {
-        "Keep messages in this directory; not available in this version".to_owned()
-    }
+    help_with_default("Keep messages in this directory, made if it is not there", DATA_DEFAULT)
 }
 
 pub(crate) fn durability_help() -> String {

@@ -1,5 +1,6 @@
 //! A directory that a broker keeps its messages in.
 
+use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -16,6 +17,17 @@ impl DataDir {
     #[must_use]
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a directory can be made") }
+    }
+
+    /// Bytes that the journal's segments take in it.
+    ///
+    /// A segment that goes while they are counted does not count.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        let entries = fs::read_dir(self.path()).expect("the directory is there");
+        let files = entries.map(|entry| entry.expect("an entry"));
+        let segments = files.filter(|file| file.path().extension() == Some("segment".as_ref()));
+        segments.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
     }
 
     /// Where it is.

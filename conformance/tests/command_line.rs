@@ -1,6 +1,6 @@
 //! The process: its ready line, its command line, and how it says that it cannot start.
 
-use conformance::{Backend, BrokerProcess, Exit, JsonClient, NativeClient, Speaks};
+use conformance::{Backend, BrokerProcess, DataDir, Exit, JsonClient, NativeClient, Speaks};
 use conformance::{for_both_backends, run_to_exit};
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,8 @@ for_both_backends! {
     a_config_value_of_the_wrong_kind_is_named_with_its_line,
     a_config_file_that_is_not_there_is_told,
     limits_that_contradict_each_other_are_told,
-    a_data_directory_is_told_to_be_unavailable,
+    a_data_directory_that_cannot_be_made_is_told,
+    a_data_directory_in_use_is_told,
 }
 
 /// The repository's example of a config file, where every limit has a line.
@@ -165,8 +166,16 @@ fn limits_that_contradict_each_other_are_told(backend: Backend) {
     check_refused(backend, &["--connections-max", "0"], &["--connections-max", "at least 1"]);
 }
 
-fn a_data_directory_is_told_to_be_unavailable(backend: Backend) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().to_str().expect("a path in UTF-8");
-    check_refused(backend, &["--data", path], &["--data", "--memory", "not available"]);
+fn a_data_directory_that_cannot_be_made_is_told(backend: Backend) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().join("data");
+    let path = path.to_str().expect("a path in UTF-8");
+    check_refused(backend, &["--data", path], &[path, "--data"]);
+}
+
+fn a_data_directory_in_use_is_told(backend: Backend) {
+    let data = DataDir::new();
+    let _broker = BrokerProcess::start_on(backend, &data, &[]);
+    let path = data.path().to_str().expect("a path in UTF-8");
+    check_refused(backend, &["--data", path], &[path, "in use by process"]);
 }

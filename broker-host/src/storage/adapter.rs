@@ -1,0 +1,98 @@
+//! The journal's files as the core sees them.
+
+use std::sync::Arc;
+
+use broker_core::journal as core;
+use journal::{AppendError, Journal, Level, Position};
+use protocol::Durability;
+
+use super::early_bytes::EarlyBytes;
+
+/// A journal in files, for the core to append to and to read from.
+#[derive(Debug)]
+pub(super) struct FileJournal {
+    pub(super) journal: Arc<Journal>,
+    early_bytes: EarlyBytes,
+}
+
+impl FileJournal {
+    pub(super) fn new(journal: Arc<Journal>) -> Self {
+        Self { journal, early_bytes: EarlyBytes::default() }
+    }
+
+    /// Has the journal know all that is live, before it is asked to remove what is not.
+    pub(super) fn settle(&self) {
+        self.early_bytes.settle(&self.journal);
+    }
+}
+
+impl core::Journal for FileJournal {
+    fn append(
+        &self,
+        kind: u8,
+        body: &[&[u8]],
+        durability: Durability,
+    ) -> Result<core::Place, core::JournalFailed> {
+        let level = match durability {
+            Durability::Os => Level::Written,
+            Durability::Sync => Level::Synced,
+        };
+        match self.journal.append(kind, body, level) {
+            Ok(place) => Ok(place_in_core(place)),
+            Err(AppendError::Kind(kind)) => {
+                unreachable!("the core's kinds are a caller's, and {kind} is not")
+            }
+            Err(error) => Err(core::JournalFailed { reason: error.to_string() }),
+        }
+    }
+
+    fn reached(&self) -> core::Reached {
+        let reached = self.journal.reached();
+        core::Reached { written: reached.written.value(), synced: reached.synced.value() }
+    }
+
+    fn failure(&self) -> Option<core::JournalFailed> {
+        let failed = self.journal.failure()?;
+        Some(core::JournalFailed { reason: failed.to_string() })
+    }
+
+    fn is_congested(&self) -> bool {
+        self.journal.is_congested()
+    }
+
+    fn read(
+        &self,
+        position: u64,
+        bytes: usize,
+        visit: &mut dyn FnMut(core::Stored),
+    ) -> Result<(), core::ReadFailed> {
+        let position = Position::new(position);
+        let read = self.journal.read(position, bytes, &mut |position, kind, body| {
+            visit(core::Stored { position: position.value(), kind, body });
+        });
+        read.map_err(|error| {
+            tracing::error!(%error, "stored messages cannot be read back");
+            core::ReadFailed { reason: error.to_string() }
+        })
+    }
+
+    fn end(&self) -> u64 {
+        self.journal.end().value()
+    }
+
+    fn retain(&self, segment: u64, bytes: u64) {
+        self.early_bytes.retain(&self.journal, segment, bytes);
+    }
+
+    fn release(&self, segment: u64, bytes: u64) {
+        self.early_bytes.release(&self.journal, segment, bytes);
+    }
+}
+
+pub(super) fn place_in_core(place: journal::Place) -> core::Place {
+    core::Place {
+        segment: place.segment.value(),
+        position: place.position.value(),
+        bytes: place.bytes,
+    }
+}
