@@ -110,6 +110,10 @@ pub enum Operation {
     DeleteTopic,
     /// Append messages.
     Publish,
+    /// Tell what became of messages.
+    Settle,
+    /// Move a subscription.
+    Seek,
     /// Make a subscription, or attach to one.
     Subscribe,
     /// Remove a subscription.
@@ -135,6 +139,8 @@ impl fmt::Display for Operation {
             Self::CreateTopic => "create topic",
             Self::DeleteTopic => "delete topic",
             Self::Publish => "publish",
+            Self::Settle => "acknowledge",
+            Self::Seek => "seek",
             Self::Subscribe => "subscribe",
             Self::Unsubscribe => "unsubscribe",
             Self::Detach => "detach",

@@ -1,10 +1,13 @@
 //! Who publishes and who subscribes.
 
+use crate::Error;
 use std::fmt;
+use std::str::FromStr;
 use uuid::Uuid;
 
-/// Names a publisher in its own program's records. Made on the client's side; the broker does
-/// not know it.
+/// Names a publisher: in its own program's records, and to the broker where it is an
+/// [`IdempotentPublisher`](crate::IdempotentPublisher)'s. Kept as text by a program that goes on
+/// under the same id after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PublisherId(Uuid);
 
@@ -13,6 +16,24 @@ impl PublisherId {
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())
+    }
+
+    /// The id as the broker knows it.
+    pub(crate) fn on_the_wire(self) -> protocol::PublisherId {
+        protocol::PublisherId(self.0.as_u128())
+    }
+}
+
+impl FromStr for PublisherId {
+    type Err = Error;
+
+    /// Reads the text that [`Display`](fmt::Display) gives, or any other of a UUID.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Uuid::try_parse(text).map(Self).map_err(|_| Error::InvalidRequest {
+            expected: "a UUID for the id of a publisher".into(),
+            found: format!("{text:?}"),
+            advice: "pass the text that PublisherId gives",
+        })
     }
 }
 
@@ -69,5 +90,12 @@ mod tests {
     fn no_two_registered_ids_are_the_same() {
         assert_ne!(SubscriberId::random(), SubscriberId::random());
         assert_ne!(PublisherId::random(), PublisherId::random());
+    }
+
+    #[test]
+    fn a_publishers_id_survives_as_text() {
+        let id = PublisherId::random();
+        assert_eq!(id.to_string().parse::<PublisherId>().expect("its own text"), id);
+        assert!("publisher".parse::<PublisherId>().is_err());
     }
 }

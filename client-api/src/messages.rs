@@ -1,58 +1,113 @@
 //! Messages as they come: runs of consecutive messages that share the bytes they came in.
 
 use bytes::{Buf, Bytes};
-use protocol::batch::Payloads;
-use protocol::{Batch, batch};
+use protocol::batch::{Payloads, Records};
+use protocol::{Batch, Headers, OffsetRange, batch};
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message {
     /// Its place in the topic.
     pub offset: u64,
+    /// How often it was delivered, this time included: 1 at first, and always 1 where messages
+    /// are not acknowledged individually.
+    pub deliveries: u32,
     /// What was published: a slice of the bytes that it came in, not a copy.
     pub payload: Bytes,
+    headers: Bytes,
+}
+
+impl Message {
+    /// What was published with the payload: an iterator over keys and values.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::trusted(&self.headers)
+    }
+}
+
+/// Where a run of consecutive messages is in its topic, and how often it was delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Offset of the first message.
+    pub base_offset: u64,
+    /// How many there are.
+    pub count: u32,
+    /// How often each was delivered, this time included.
+    pub deliveries: u32,
+}
+
+impl Run {
+    /// Offset of the message after the last.
+    #[must_use]
+    pub fn next_offset(self) -> u64 {
+        self.base_offset.wrapping_add(u64::from(self.count))
+    }
+
+    fn offsets(self) -> OffsetRange {
+        OffsetRange { first: self.base_offset, count: self.count }
+    }
 }
 
 /// A run of consecutive messages, borrowed from the client's read buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessagesRef<'a> {
-    base_offset: u64,
-    batch: Batch<'a>,
+    run: Run,
+    records: &'a [u8],
 }
 
 impl<'a> MessagesRef<'a> {
-    pub(crate) fn new(base_offset: u64, batch: Batch<'a>) -> Self {
-        Self { base_offset, batch }
+    /// `records` must be those of the run, checked when they were decoded.
+    pub(crate) fn new(run: Run, records: &'a [u8]) -> Self {
+        Self { run, records }
     }
 
     /// Offset of the first message.
     #[must_use]
     pub fn base_offset(&self) -> u64 {
-        self.base_offset
+        self.run.base_offset
     }
 
     /// Offset of the message after the last.
     #[must_use]
     pub fn next_offset(&self) -> u64 {
-        self.base_offset.wrapping_add(u64::from(self.batch.count()))
+        self.run.next_offset()
     }
 
     /// How many messages there are.
     #[must_use]
     pub fn count(&self) -> u32 {
-        self.batch.count()
+        self.run.count
     }
 
-    /// Their records as they came, headers included.
+    /// How often each was delivered, this time included; see [`Message::deliveries`].
+    #[must_use]
+    pub fn deliveries(&self) -> u32 {
+        self.run.deliveries
+    }
+
+    /// Their offsets, to settle them all.
+    #[must_use]
+    pub fn offsets(&self) -> OffsetRange {
+        self.run.offsets()
+    }
+
+    /// Their records as they came, lengths and headers included.
     #[must_use]
     pub fn batch(&self) -> Batch<'a> {
-        self.batch
+        Batch::trusted(self.records, self.run.count)
     }
 
     /// The payloads, oldest first, borrowed.
     #[must_use]
     pub fn payloads(&self) -> Payloads<'a> {
-        self.batch.payloads()
+        batch::payloads(self.records)
+    }
+
+    /// The messages with their headers, oldest first, borrowed.
+    #[must_use]
+    pub fn records(&self) -> Records<'a> {
+        batch::records(self.records)
     }
 }
 
@@ -60,39 +115,54 @@ impl<'a> MessagesRef<'a> {
 /// Turned into an iterator it gives its messages, oldest first, without copying them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Messages {
-    base_offset: u64,
-    count: u32,
+    run: Run,
     records: Bytes,
 }
 
 impl Messages {
-    /// `records` must be `count` whole records, checked when they were decoded.
-    pub(crate) fn new(base_offset: u64, count: u32, records: Bytes) -> Self {
-        Self { base_offset, count, records }
+    /// `records` must be those of the run, checked when they were decoded.
+    pub(crate) fn new(run: Run, records: Bytes) -> Self {
+        Self { run, records }
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        self.run
     }
 
     /// The same messages, borrowed.
     #[must_use]
     pub fn borrowed(&self) -> MessagesRef<'_> {
-        MessagesRef::new(self.base_offset, Batch::trusted(&self.records, self.count))
+        MessagesRef::new(self.run, &self.records)
     }
 
     /// Offset of the first message.
     #[must_use]
     pub fn base_offset(&self) -> u64 {
-        self.base_offset
+        self.run.base_offset
     }
 
     /// How many messages there are.
     #[must_use]
     pub fn count(&self) -> u32 {
-        self.count
+        self.run.count
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.run.count == 0
+    }
+
+    /// How often each was delivered, this time included; see [`Message::deliveries`].
+    #[must_use]
+    pub fn deliveries(&self) -> u32 {
+        self.run.deliveries
+    }
+
+    /// Their offsets, to settle them all. There must be a message.
+    #[must_use]
+    pub fn offsets(&self) -> OffsetRange {
+        self.run.offsets()
     }
 
     /// The payloads, oldest first, borrowed.
@@ -101,7 +171,13 @@ impl Messages {
         self.borrowed().payloads()
     }
 
-    /// Bytes of the records, headers included: what they cost in credit.
+    /// The messages with their headers, oldest first, borrowed.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        self.borrowed().records()
+    }
+
+    /// Bytes of the records, lengths and headers included: what they cost in credit.
     #[must_use]
     pub fn records_bytes(&self) -> usize {
         self.records.len()
@@ -138,23 +214,26 @@ impl Iterator for MessageIter {
     fn next(&mut self) -> Option<Message> {
         let left = &mut self.left;
         let mut records = batch::records(&left.records);
-        let payload = left.records.slice_ref(records.next()?.payload);
+        let record = records.next()?;
+        let payload = left.records.slice_ref(record.payload);
+        let headers = left.records.slice_ref(record.headers.bytes());
         let rest_bytes = records.rest().len();
         left.records.advance(left.records.len() - rest_bytes);
-        let offset = left.base_offset;
-        left.base_offset = offset.wrapping_add(1);
-        left.count -= 1;
-        Some(Message { offset, payload })
+        let Run { base_offset: offset, deliveries, .. } = left.run;
+        left.run.base_offset = offset.wrapping_add(1);
+        left.run.count -= 1;
+        Some(Message { offset, deliveries, payload, headers })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left.count as usize, Some(self.left.count as usize))
+        (self.left.run.count as usize, Some(self.left.run.count as usize))
     }
 }
 
 impl ExactSizeIterator for MessageIter {}
 
-/// What a pull took. Each message is returned to its subscriber once.
+/// What a pull took. Each message is returned to its subscriber once, or, where messages are
+/// acknowledged individually, until it is acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulled {
     /// The messages, oldest first.
@@ -202,16 +281,20 @@ mod tests {
     #[test]
     fn messages_come_out_in_order_and_share_their_bytes() {
         let mut builder = BatchBuilder::new();
-        for payload in ["one", "", "three"] {
-            builder.push(payload.as_bytes()).expect("small");
+        for (payload, headers) in [("one", &[][..]), ("", &[("k", &b"v"[..])]), ("three", &[])] {
+            builder.push_with_headers(headers.iter().copied(), payload.as_bytes()).expect("small");
         }
         let records = Bytes::copy_from_slice(builder.batch().bytes());
         let range = records.as_ptr_range();
-        let messages = Messages::new(7, 3, records);
+        let run = Run { base_offset: 7, count: 3, deliveries: 2 };
+        let messages = Messages::new(run, records);
         assert_eq!(messages.borrowed().next_offset(), 10);
         let found: Vec<_> = messages.into_iter().collect();
         let words: Vec<_> = found.iter().map(|m| (m.offset, &m.payload[..])).collect();
         assert_eq!(words, [(7, &b"one"[..]), (8, b""), (9, b"three")]);
+        let headers: Vec<_> = found.iter().map(|m| m.headers().value_of("k")).collect();
+        assert_eq!(headers, [None, Some(&b"v"[..]), None]);
+        assert!(found.iter().all(|message| message.deliveries == 2));
         assert!(range.contains(&found[2].payload.as_ptr()), "a slice, not a copy");
     }
 }

@@ -1,7 +1,6 @@
 //! How a client connects, waits and comes back, and the limits of what it holds.
 
 use crate::backoff::Reconnect;
-use protocol::{AckMode, LagPolicy, Lifetime};
 use std::time::Duration;
 
 /// The choices of one client. [`Options::default`] suits most programs; change what does not fit
@@ -88,67 +87,3 @@ impl Options {
 
 /// The operating system takes a timeout of zero for none.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-
-/// The terms of a push subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PushTerms {
-    /// Bytes of records that may be on their way or waiting to be consumed. Credit is given back
-    /// when half of it was consumed.
-    pub window_bytes: u32,
-    /// When a message counts as read.
-    pub ack_mode: AckMode,
-    /// What happens when the subscriber falls behind what the topic holds.
-    pub lag_policy: LagPolicy,
-    /// What becomes of the subscription when the connection ends. Only a named one is attached
-    /// again after a reconnect.
-    pub lifetime: Lifetime,
-}
-
-impl Default for PushTerms {
-    /// A named subscription, read when sent, that skips what it is too slow for.
-    fn default() -> Self {
-        Self {
-            window_bytes: 4 * 1024 * 1024,
-            ack_mode: AckMode::OnSend,
-            lag_policy: LagPolicy::Skip,
-            lifetime: Lifetime::Named,
-        }
-    }
-}
-
-impl PushTerms {
-    /// The same as [`PushTerms::default`].
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets [`window_bytes`](Self::window_bytes), at least 1.
-    #[must_use]
-    pub fn window_bytes(mut self, bytes: u32) -> Self {
-        self.window_bytes = bytes.max(1);
-        self
-    }
-
-    /// Sets [`ack_mode`](Self::ack_mode).
-    #[must_use]
-    pub fn ack_mode(mut self, mode: AckMode) -> Self {
-        self.ack_mode = mode;
-        self
-    }
-
-    /// Sets [`lag_policy`](Self::lag_policy).
-    #[must_use]
-    pub fn lag_policy(mut self, policy: LagPolicy) -> Self {
-        self.lag_policy = policy;
-        self
-    }
-
-    /// Sets [`lifetime`](Self::lifetime).
-    #[must_use]
-    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
-        self.lifetime = lifetime;
-        self
-    }
-}

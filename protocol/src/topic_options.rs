@@ -12,6 +12,12 @@ pub struct TopicOptions {
     pub durability: Option<Durability>,
 }
 
+impl From<Retention> for TopicOptions {
+    fn from(retention: Retention) -> Self {
+        Self { retention, ..Self::default() }
+    }
+}
+
 /// How much a topic keeps; what is `None` is the broker's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {

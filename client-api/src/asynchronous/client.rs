@@ -3,9 +3,12 @@
 use super::driver::Driver;
 use super::shared::{Handle, Shared, State};
 use super::subscription::Subscription;
-use crate::session::{Answer, Ticket};
-use crate::{Error, Operation, Options, PublisherId, Pulled, PushTerms, SubscriberId};
-use protocol::{Delivery, Info, Request, Retention, Start, TopicOptions};
+use crate::session::{Answer, Ticket, checked_ranges};
+use crate::{
+    AckTerms, Error, OffsetRange, Operation, Options, PublisherId, PullTerms, Pulled, PushTerms,
+    Start, SubscriberId, TopicOptions, Verdict,
+};
+use protocol::{Delivery, Info, Request, SettleAnswer, SettleTarget};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,26 +69,28 @@ impl Client {
         SubscriberId::random()
     }
 
-    /// Makes a topic that keeps as much as the broker's defaults say.
+    /// Makes a topic as the broker's defaults say.
     ///
     /// # Errors
     /// [`Error::Refused`] with [`TopicExists`](crate::Code::TopicExists), or a code that tells
     /// what is wrong with the name.
     pub async fn create_topic(&self, topic: &str) -> Result<(), Error> {
-        self.create_topic_with(topic, Retention::default()).await
+        self.create_topic_with(topic, TopicOptions::default()).await
     }
 
-    /// Makes a topic that keeps as much as `retention` says.
+    /// Makes a topic with `options`: a [`TopicOptions`], or a [`Retention`](crate::Retention) alone.
     ///
     /// # Errors
-    /// As [`create_topic`](Self::create_topic).
-    pub async fn create_topic_with(&self, topic: &str, retention: Retention) -> Result<(), Error> {
-        self.call(&Request::Create {
-            topic: topic.into(),
-            options: TopicOptions { retention, ..TopicOptions::default() },
-        })
-        .await
-        .map(drop)
+    /// As [`create_topic`](Self::create_topic), and [`Error::Refused`] with
+    /// [`StorageUnavailable`](crate::Code::StorageUnavailable) where the broker keeps nothing on
+    /// disk.
+    pub async fn create_topic_with(
+        &self,
+        topic: &str,
+        options: impl Into<TopicOptions>,
+    ) -> Result<(), Error> {
+        let (topic, options) = (topic.into(), options.into());
+        self.call(&Request::Create { topic, options }).await.map(drop)
     }
 
     /// Removes a topic, its messages and its subscriptions.
@@ -103,18 +108,74 @@ impl Client {
     /// [`Error::Refused`] with [`UnknownTopic`](crate::Code::UnknownTopic) or
     /// [`InvalidSubscriber`](crate::Code::InvalidSubscriber).
     pub async fn subscribe(&self, topic: &str, subscriber: &SubscriberId) -> Result<u64, Error> {
-        let (topic, subscriber) = (Cow::Borrowed(topic), Cow::Borrowed(subscriber.as_str()));
-        let request = Request::Subscribe {
-            topic,
-            subscriber,
+        self.subscribe_with(topic, subscriber, &PullTerms::default()).await
+    }
+
+    /// Makes a named subscription to be pulled from, on terms; keeps it, with its place and its
+    /// own terms, if it exists. Returns the offset of the message that it reads next.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe), and [`Error::Refused`] with
+    /// [`SubscriptionMismatch`](crate::Code::SubscriptionMismatch) where one of this name exists
+    /// and its messages are acknowledged in another way.
+    pub async fn subscribe_with(
+        &self,
+        topic: &str,
+        subscriber: &SubscriberId,
+        terms: &PullTerms,
+    ) -> Result<u64, Error> {
+        self.call_for_place(&Request::Subscribe {
+            topic: Cow::Borrowed(topic),
+            subscriber: Cow::Borrowed(subscriber.as_str()),
             delivery: Delivery::Pull,
-            start: Start::Earliest,
-            acks: None,
+            start: terms.start,
+            acks: terms.acks.as_ref().map(AckTerms::borrowed),
+        })
+        .await
+    }
+
+    /// Moves a subscription to another place in its topic. Returns the offset of the message that
+    /// it reads next.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with [`NotSubscribed`](crate::Code::NotSubscribed) or
+    /// [`UnknownTopic`](crate::Code::UnknownTopic).
+    pub async fn seek(
+        &self,
+        topic: &str,
+        subscriber: &SubscriberId,
+        to: Start,
+    ) -> Result<u64, Error> {
+        let (topic, subscriber) = (Cow::Borrowed(topic), Cow::Borrowed(subscriber.as_str()));
+        self.call_for_place(&Request::Seek { topic, subscriber, to }).await
+    }
+
+    /// Tells what became of messages that were pulled and are acknowledged individually; waits
+    /// until the broker has it as durably as the topic's messages. Offsets that are with no
+    /// consumer any more are passed over.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where there is no offset in `ranges`; [`Error::Refused`] with
+    /// [`NotSubscribed`](crate::Code::NotSubscribed),
+    /// [`UnknownTopic`](crate::Code::UnknownTopic) or
+    /// [`SubscriptionMismatch`](crate::Code::SubscriptionMismatch).
+    pub async fn settle_pulled(
+        &self,
+        topic: &str,
+        subscriber: &SubscriberId,
+        ranges: &[OffsetRange],
+        verdict: Verdict,
+    ) -> Result<(), Error> {
+        let request = Request::Settle {
+            target: SettleTarget::Named {
+                topic: Cow::Borrowed(topic),
+                subscriber: Cow::Borrowed(subscriber.as_str()),
+            },
+            ranges: checked_ranges(ranges)?,
+            verdict,
+            answer: SettleAnswer::Wanted,
         };
-        match self.call(&request).await? {
-            Answer::Subscribed { next_offset } => Ok(next_offset),
-            other => unreachable!("the session checks answers, yet gave {other:?}"),
-        }
+        self.call(&request).await.map(drop)
     }
 
     /// Makes a push subscription, or attaches to it if it exists.
@@ -237,6 +298,13 @@ impl Client {
         }
     }
 
+    async fn call_for_place(&self, request: &Request<'_>) -> Result<u64, Error> {
+        match self.call(request).await? {
+            Answer::Subscribed { next_offset } => Ok(next_offset),
+            other => unreachable!("the session checks answers, yet gave {other:?}"),
+        }
+    }
+
     async fn call(&self, request: &Request<'_>) -> Result<Answer, Error> {
         let permit = self.room(Operation::Ping).await?;
         let now = Instant::now();
@@ -270,7 +338,9 @@ impl Client {
     }
 }
 
-async fn answered(answer: oneshot::Receiver<Result<Answer, Error>>) -> Result<Answer, Error> {
+pub(super) async fn answered(
+    answer: oneshot::Receiver<Result<Answer, Error>>,
+) -> Result<Answer, Error> {
     answer.await.unwrap_or_else(|_dropped| Err(driver_is_gone()))
 }
 

@@ -3,7 +3,7 @@
 use super::client::{Client, driver_is_gone};
 use super::shared::State;
 use crate::session::Answer;
-use crate::{Error, Operation, Published, Refusal};
+use crate::{Batch, Durability, Error, IdempotentPublisher, Operation, Published, Refusal};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -69,11 +69,136 @@ impl Client {
         I: IntoIterator,
         I::Item: AsRef<[u8]>,
     {
+        self.send(topic, payloads, None).await
+    }
+
+    /// As [`publish_batch`](Self::publish_batch), acknowledged as soon as it is as durable as
+    /// `durability` says, which may be less than the topic says.
+    ///
+    /// # Errors
+    /// As there, and [`Error::Refused`] with
+    /// [`StorageUnavailable`](crate::Code::StorageUnavailable) where it is more than the topic
+    /// says.
+    pub async fn publish_durably<I>(
+        &self,
+        topic: &str,
+        payloads: I,
+        durability: Durability,
+    ) -> Result<u64, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        let receipt = self.send(topic, payloads, Some(durability)).await?;
+        Ok(receipt.await?.base_offset)
+    }
+
+    /// As [`send_batch`](Self::send_batch), acknowledged as
+    /// [`publish_durably`](Self::publish_durably) says.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_durably<I>(
+        &self,
+        topic: &str,
+        payloads: I,
+        durability: Durability,
+    ) -> Result<Receipt, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        self.send(topic, payloads, Some(durability)).await
+    }
+
+    async fn send<I>(
+        &self,
+        topic: &str,
+        payloads: I,
+        durability: Option<Durability>,
+    ) -> Result<Receipt, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
         self.wait_for_output_below(OUTPUT_BYTES_MAX).await?;
         let permit = self.room(Operation::Publish).await?;
         let now = Instant::now();
-        let put = |state: &mut State| state.session.handle_publish(topic, payloads, now);
+        let put =
+            |state: &mut State| state.session.handle_publish(topic, payloads, durability, now);
         Ok(Receipt { answer: self.ask(permit, put)? })
+    }
+
+    /// As [`send_batch`](Self::send_batch), of records that were built before: the quickest way,
+    /// and the way to publish messages with headers.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_records(&self, topic: &str, batch: Batch<'_>) -> Result<Receipt, Error> {
+        self.wait_for_output_below(OUTPUT_BYTES_MAX).await?;
+        let permit = self.room(Operation::Publish).await?;
+        let now = Instant::now();
+        let put = |state: &mut State| state.session.handle_publish_records(topic, batch, None, now);
+        Ok(Receipt { answer: self.ask(permit, put)? })
+    }
+
+    /// Publishes a message of an idempotent publisher, and waits until the broker has it: once,
+    /// however often the connection was lost in between. Returns its offset.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as of [`publish`](Self::publish), or with
+    /// [`StaleSequence`](crate::Code::StaleSequence) where the publisher was resumed with a number
+    /// older than what the broker remembers. After [`Error::Timeout`] the client goes on repeating
+    /// it. [`Error::Indeterminate`] where the connection could not be made again: publish it again
+    /// with a publisher that is [resumed](IdempotentPublisher::resume) under the same number.
+    pub async fn publish_idempotent(
+        &self,
+        publisher: &mut IdempotentPublisher,
+        payload: impl AsRef<[u8]>,
+    ) -> Result<u64, Error> {
+        Ok(self.send_idempotent(publisher, [payload]).await?.await?.base_offset)
+    }
+
+    /// Publishes a batch of an idempotent publisher, as [`send_batch`](Self::send_batch) does.
+    /// Waits also where 64 of its publications are unanswered: so many of each publisher the
+    /// broker knows again. Given up while it waits, it takes no number.
+    ///
+    /// # Errors
+    /// As of [`publish_idempotent`](Self::publish_idempotent).
+    pub async fn send_idempotent<I>(
+        &self,
+        publisher: &mut IdempotentPublisher,
+        payloads: I,
+    ) -> Result<Receipt, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        self.wait_for_output_below(OUTPUT_BYTES_MAX).await?;
+        let permit = self.room(Operation::Publish).await?;
+        self.wait_for_room_of(publisher).await?;
+        let now = Instant::now();
+        let put =
+            |state: &mut State| state.session.handle_publish_idempotent(publisher, payloads, now);
+        Ok(Receipt { answer: self.ask(permit, put)? })
+    }
+
+    /// An idempotent publisher is borrowed by the one who waits, so that no one else takes the
+    /// room that was found.
+    async fn wait_for_room_of(&self, publisher: &IdempotentPublisher) -> Result<(), Error> {
+        let shared = &self.handle.shared;
+        let limit = shared.options.request_timeout;
+        loop {
+            let mut answered = pin!(shared.answered.notified());
+            // Registered before looking: what is answered in between is not missed.
+            answered.as_mut().enable();
+            if shared.lock().session.has_room_for(publisher) {
+                return Ok(());
+            }
+            if timeout(limit, answered).await.is_err() {
+                return Err(Error::Timeout { operation: Operation::Publish, limit });
+            }
+        }
     }
 
     /// Publishes a message that is not acknowledged: it is buffered, and written when

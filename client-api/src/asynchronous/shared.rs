@@ -15,6 +15,8 @@ const REFUSALS_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Told whenever there may be fewer requests in flight.
+    pub(super) answered: Arc<Notify>,
     /// One permit for each request that may be in flight.
     pub(super) room: Arc<Semaphore>,
     /// Told whenever output was written or dropped.
@@ -24,8 +26,10 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: Options) -> Self {
+        let answered = Arc::new(Notify::new());
         Self {
-            state: Mutex::new(State::new(&options)),
+            state: Mutex::new(State::new(&options, Arc::clone(&answered))),
+            answered,
             room: Arc::new(Semaphore::new(options.in_flight_max.min(Semaphore::MAX_PERMITS))),
             written: Notify::new(),
             options,
@@ -73,6 +77,8 @@ pub(super) struct State {
     waiting: HashMap<Ticket, Waiting>,
     inboxes: HashMap<SubscriptionId, Inbox>,
     refusals: VecDeque<Refusal>,
+    /// Told whenever there may be fewer requests in flight.
+    answered: Arc<Notify>,
     driver: Option<Waker>,
     /// Set when the last handle is gone: until when output may still be written.
     pub(super) close_by: Option<Instant>,
@@ -83,12 +89,13 @@ pub(super) struct State {
 }
 
 impl State {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options, answered: Arc<Notify>) -> Self {
         Self {
             session: Session::new(options),
             waiting: HashMap::new(),
             inboxes: HashMap::new(),
             refusals: VecDeque::new(),
+            answered,
             driver: None,
             close_by: None,
             driver_gone: false,
@@ -188,8 +195,8 @@ impl State {
                         let _given_up = waiting.answer.send(result);
                     }
                 }
-                Event::Delivered { subscription, base_offset, count } => {
-                    let messages = Messages::new(base_offset, count, self.session.take_records());
+                Event::Delivered { subscription, run } => {
+                    let messages = Messages::new(run, self.session.take_records());
                     self.arrive(subscription, Ok(Pushed::Delivered(messages)));
                 }
                 Event::Lost { subscription, lost } => {
@@ -204,6 +211,7 @@ impl State {
                 }
             }
         }
+        self.answered.notify_waiters();
         Ok(())
     }
 

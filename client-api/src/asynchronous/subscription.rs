@@ -1,22 +1,24 @@
 //! A push subscription as a stream.
 
-use super::shared::Handle;
+use super::client::{Client, answered};
+use super::shared::{Handle, State};
 use crate::messages::MessageIter;
 use crate::session::SubscriptionId;
-use crate::{Error, Message, Messages, Pushed};
+use crate::terms::nack;
+use crate::{Error, Message, Messages, OffsetRange, Operation, Pushed, Verdict};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A push subscription: a stream of messages and of notices of loss between them, that ends after
 /// an error. [`next_batch`](Self::next_batch) gives whole batches.
 ///
 /// Dropped, it detaches: a named subscription stays with the broker, one that ends with the
 /// connection stays until then. Messages that were sent and not consumed are then lost unless
-/// they are acknowledged explicitly. Waiting may be given up and begun again; nothing is missed.
+/// they are acknowledged. Waiting may be given up and begun again; nothing is missed.
 #[derive(Debug)]
 pub struct Subscription {
     handle: Arc<Handle>,
@@ -53,11 +55,64 @@ impl Subscription {
         poll_fn(|context| self.handle.shared.lock().poll_inbox(self.id, context)).await
     }
 
-    /// Acknowledges the message at `offset` and all before it.
+    /// Acknowledges the message at `offset`, and, where acknowledgements are cumulative, all
+    /// before it.
     pub fn ack(&self, offset: u64) {
         let mut state = self.handle.shared.lock();
         state.session.handle_ack(self.id, offset);
         state.wake_driver();
+    }
+
+    /// As [`ack`](Self::ack), and waits until the broker has it as durably as the topic's
+    /// messages: none of what was acknowledged comes again.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where the subscription has ended.
+    pub async fn ack_confirmed(&self, offset: u64) -> Result<(), Error> {
+        let (client, now) = (self.client(), Instant::now());
+        let permit = client.room(Operation::Settle).await?;
+        let put = |state: &mut State| state.session.handle_ack_confirmed(self.id, offset, now);
+        answered(client.ask(permit, put)?).await.map(drop)
+    }
+
+    /// Has the message at `offset`, of those that are acknowledged individually, delivered again
+    /// after `delay`, or without one after the subscription's backoff.
+    pub fn nack(&self, offset: u64, delay: Option<Duration>) {
+        self.settle(OffsetRange::one(offset), nack(delay));
+    }
+
+    /// Tells what became of a range of messages that are acknowledged individually. Ranges of the
+    /// same verdict share a frame.
+    pub fn settle(&self, range: OffsetRange, verdict: Verdict) {
+        let mut state = self.handle.shared.lock();
+        state.session.handle_settle(self.id, range, verdict);
+        state.wake_driver();
+    }
+
+    /// As [`settle`](Self::settle), and waits until the broker has it as durably as the topic's
+    /// messages.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where there is no offset in `ranges` or the subscription has
+    /// ended; [`Error::Refused`] with
+    /// [`SubscriptionMismatch`](crate::Code::SubscriptionMismatch) where its messages are not
+    /// acknowledged individually; of a negative verdict [`Error::Indeterminate`] where the
+    /// connection ended before the answer, and the messages come again then in any case.
+    pub async fn settle_confirmed(
+        &self,
+        ranges: &[OffsetRange],
+        verdict: Verdict,
+    ) -> Result<(), Error> {
+        let (client, now) = (self.client(), Instant::now());
+        let permit = client.room(Operation::Settle).await?;
+        let put = |state: &mut State| {
+            state.session.handle_settle_confirmed(self.id, ranges, verdict, now)
+        };
+        answered(client.ask(permit, put)?).await.map(drop)
+    }
+
+    fn client(&self) -> Client {
+        Client { handle: Arc::clone(&self.handle) }
     }
 
     fn poll_message(

@@ -3,9 +3,12 @@
 use super::exchange::Reconnecting;
 use super::pushed::Stash;
 use super::socket::Socket;
-use crate::session::{Answer, Session, Ticket};
-use crate::{Error, Messages, Options, PublisherId, Pulled, SubscriberId};
-use protocol::{Delivery, Info, Refusal, Request, Retention, Start, TopicOptions};
+use crate::session::{Answer, Session, Ticket, checked_ranges};
+use crate::{
+    AckTerms, Error, Messages, OffsetRange, Options, PublisherId, PullTerms, Pulled, Start,
+    SubscriberId, TopicOptions, Verdict,
+};
+use protocol::{Delivery, Info, Refusal, Request, SettleAnswer, SettleTarget};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -82,25 +85,28 @@ impl Client {
         SubscriberId::random()
     }
 
-    /// Makes a topic that keeps as much as the broker's defaults say.
+    /// Makes a topic as the broker's defaults say.
     ///
     /// # Errors
     /// [`Error::Refused`] with [`TopicExists`](crate::Code::TopicExists), or a code that tells
     /// what is wrong with the name.
     pub fn create_topic(&mut self, topic: &str) -> Result<(), Error> {
-        self.create_topic_with(topic, Retention::default())
+        self.create_topic_with(topic, TopicOptions::default())
     }
 
-    /// Makes a topic that keeps as much as `retention` says.
+    /// Makes a topic with `options`: a [`TopicOptions`], or a [`Retention`](crate::Retention) alone.
     ///
     /// # Errors
-    /// As [`create_topic`](Self::create_topic).
-    pub fn create_topic_with(&mut self, topic: &str, retention: Retention) -> Result<(), Error> {
-        self.call(&Request::Create {
-            topic: topic.into(),
-            options: TopicOptions { retention, ..TopicOptions::default() },
-        })
-        .map(drop)
+    /// As [`create_topic`](Self::create_topic), and [`Error::Refused`] with
+    /// [`StorageUnavailable`](crate::Code::StorageUnavailable) where the broker keeps nothing on
+    /// disk.
+    pub fn create_topic_with(
+        &mut self,
+        topic: &str,
+        options: impl Into<TopicOptions>,
+    ) -> Result<(), Error> {
+        let (topic, options) = (topic.into(), options.into());
+        self.call(&Request::Create { topic, options }).map(drop)
     }
 
     /// Removes a topic, its messages and its subscriptions.
@@ -118,18 +124,73 @@ impl Client {
     /// [`Error::Refused`] with [`UnknownTopic`](crate::Code::UnknownTopic) or
     /// [`InvalidSubscriber`](crate::Code::InvalidSubscriber).
     pub fn subscribe(&mut self, topic: &str, subscriber: &SubscriberId) -> Result<u64, Error> {
-        let (topic, subscriber) = (Cow::Borrowed(topic), Cow::Borrowed(subscriber.as_str()));
-        let request = Request::Subscribe {
-            topic,
-            subscriber,
+        self.subscribe_with(topic, subscriber, &PullTerms::default())
+    }
+
+    /// Makes a named subscription to be pulled from, on terms; keeps it, with its place and its
+    /// own terms, if it exists. Returns the offset of the message that it reads next.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe), and [`Error::Refused`] with
+    /// [`SubscriptionMismatch`](crate::Code::SubscriptionMismatch) where one of this name exists
+    /// and its messages are acknowledged in another way.
+    pub fn subscribe_with(
+        &mut self,
+        topic: &str,
+        subscriber: &SubscriberId,
+        terms: &PullTerms,
+    ) -> Result<u64, Error> {
+        self.call_for_place(&Request::Subscribe {
+            topic: Cow::Borrowed(topic),
+            subscriber: Cow::Borrowed(subscriber.as_str()),
             delivery: Delivery::Pull,
-            start: Start::Earliest,
-            acks: None,
+            start: terms.start,
+            acks: terms.acks.as_ref().map(AckTerms::borrowed),
+        })
+    }
+
+    /// Moves a subscription to another place in its topic. Returns the offset of the message that
+    /// it reads next.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with [`NotSubscribed`](crate::Code::NotSubscribed) or
+    /// [`UnknownTopic`](crate::Code::UnknownTopic).
+    pub fn seek(
+        &mut self,
+        topic: &str,
+        subscriber: &SubscriberId,
+        to: Start,
+    ) -> Result<u64, Error> {
+        let (topic, subscriber) = (Cow::Borrowed(topic), Cow::Borrowed(subscriber.as_str()));
+        self.call_for_place(&Request::Seek { topic, subscriber, to })
+    }
+
+    /// Tells what became of messages that were pulled and are acknowledged individually; waits
+    /// until the broker has it as durably as the topic's messages. Offsets that are with no
+    /// consumer any more are passed over.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where there is no offset in `ranges`; [`Error::Refused`] with
+    /// [`NotSubscribed`](crate::Code::NotSubscribed),
+    /// [`UnknownTopic`](crate::Code::UnknownTopic) or
+    /// [`SubscriptionMismatch`](crate::Code::SubscriptionMismatch).
+    pub fn settle_pulled(
+        &mut self,
+        topic: &str,
+        subscriber: &SubscriberId,
+        ranges: &[OffsetRange],
+        verdict: Verdict,
+    ) -> Result<(), Error> {
+        let request = Request::Settle {
+            target: SettleTarget::Named {
+                topic: Cow::Borrowed(topic),
+                subscriber: Cow::Borrowed(subscriber.as_str()),
+            },
+            ranges: checked_ranges(ranges)?,
+            verdict,
+            answer: SettleAnswer::Wanted,
         };
-        match self.call(&request)? {
-            Answer::Subscribed { next_offset } => Ok(next_offset),
-            other => unreachable!("the session checks answers, yet gave {other:?}"),
-        }
+        self.call(&request).map(drop)
     }
 
     /// Removes a subscription.
@@ -220,6 +281,13 @@ impl Client {
     pub fn info(&mut self) -> Result<Info, Error> {
         match self.call(&Request::Info)? {
             Answer::Info(info) => Ok(*info),
+            other => unreachable!("the session checks answers, yet gave {other:?}"),
+        }
+    }
+
+    fn call_for_place(&mut self, request: &Request<'_>) -> Result<u64, Error> {
+        match self.call(request)? {
+            Answer::Subscribed { next_offset } => Ok(next_offset),
             other => unreachable!("the session checks answers, yet gave {other:?}"),
         }
     }

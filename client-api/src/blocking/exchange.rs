@@ -3,8 +3,8 @@
 use super::client::Client;
 use super::socket::{ReadStep, Socket};
 use crate::backoff::Backoff;
-use crate::session::{Answer, Event, Ticket};
-use crate::{Error, Operation};
+use crate::session::{Answer, Event, Session, Ticket};
+use crate::{Error, IdempotentPublisher, Operation};
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,11 +81,29 @@ impl Client {
         if self.session.in_flight() < in_flight_max && self.answers.len() < in_flight_max {
             return Ok(());
         }
-        self.wait_for_less_in_flight(in_flight_max)
+        self.wait_for_less_in_flight(|session| session.in_flight() < in_flight_max)
+    }
+
+    /// Waits until one more publication of an idempotent publisher may be in flight.
+    pub(super) fn wait_for_room_of(
+        &mut self,
+        publisher: &IdempotentPublisher,
+    ) -> Result<(), Error> {
+        if self.session.has_room_for(publisher) {
+            return self.wait_for_room();
+        }
+        let in_flight_max = self.options.in_flight_max;
+        self.wait_for_less_in_flight(|session| {
+            session.has_room_for(publisher) && session.in_flight() < in_flight_max
+        })
     }
 
     #[cold]
-    fn wait_for_less_in_flight(&mut self, in_flight_max: usize) -> Result<(), Error> {
+    fn wait_for_less_in_flight(
+        &mut self,
+        has_room: impl Fn(&Session) -> bool,
+    ) -> Result<(), Error> {
+        let in_flight_max = self.options.in_flight_max;
         let limit = self.options.request_timeout;
         let deadline = Instant::now() + limit;
         loop {
@@ -97,7 +115,7 @@ impl Client {
                     advice: "wait for tickets, or for all of them, before sending more",
                 });
             }
-            if self.session.in_flight() < in_flight_max {
+            if has_room(&self.session) {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());

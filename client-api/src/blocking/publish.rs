@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use crate::session::{Answer, Ticket};
-use crate::{Error, Published, Refusal};
+use crate::{Durability, Error, IdempotentPublisher, Published, Refusal};
 use protocol::Batch;
 use std::time::Instant;
 
@@ -34,6 +34,27 @@ impl Client {
         self.published(ticket).map(|published| published.base_offset)
     }
 
+    /// As [`publish_batch`](Self::publish_batch), acknowledged as soon as it is as durable as
+    /// `durability` says, which may be less than the topic says.
+    ///
+    /// # Errors
+    /// As there, and [`Error::Refused`] with
+    /// [`StorageUnavailable`](crate::Code::StorageUnavailable) where it is more than the topic
+    /// says.
+    pub fn publish_durably<I>(
+        &mut self,
+        topic: &str,
+        payloads: I,
+        durability: Durability,
+    ) -> Result<u64, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        let ticket = self.send_durably(topic, payloads, durability)?;
+        self.published(ticket).map(|published| published.base_offset)
+    }
+
     /// Publishes a batch without waiting: it is buffered, and written with what is written next,
     /// or when [`Options::flush_bytes`](crate::Options::flush_bytes) are buffered. Claim the
     /// answer with [`wait`](Self::wait), or all answers with [`wait_all`](Self::wait_all).
@@ -50,20 +71,97 @@ impl Client {
         I::Item: AsRef<[u8]>,
     {
         self.wait_for_room()?;
-        let ticket = self.session.handle_publish(topic, payloads, Instant::now())?;
+        let ticket = self.session.handle_publish(topic, payloads, None, Instant::now())?;
+        self.flush_if_large()?;
+        Ok(ticket)
+    }
+
+    /// As [`send_batch`](Self::send_batch), acknowledged as
+    /// [`publish_durably`](Self::publish_durably) says.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_durably<I>(
+        &mut self,
+        topic: &str,
+        payloads: I,
+        durability: Durability,
+    ) -> Result<Ticket, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        self.wait_for_room()?;
+        let (durability, now) = (Some(durability), Instant::now());
+        let ticket = self.session.handle_publish(topic, payloads, durability, now)?;
         self.flush_if_large()?;
         Ok(ticket)
     }
 
     /// As [`send_batch`](Self::send_batch), of records that were built before: the quickest way,
-    /// for a program that builds batches itself.
+    /// and the way to publish messages with headers.
     ///
     /// # Errors
     /// As there.
     #[inline]
     pub fn send_records(&mut self, topic: &str, batch: Batch<'_>) -> Result<Ticket, Error> {
         self.wait_for_room()?;
-        let ticket = self.session.handle_publish_records(topic, batch, Instant::now())?;
+        let ticket = self.session.handle_publish_records(topic, batch, None, Instant::now())?;
+        self.flush_if_large()?;
+        Ok(ticket)
+    }
+
+    /// Publishes a message of an idempotent publisher, and waits until the broker has it: once,
+    /// however often the connection was lost in between. Returns its offset.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as of [`publish`](Self::publish), or with
+    /// [`StaleSequence`](crate::Code::StaleSequence) where the publisher was resumed with a number
+    /// older than what the broker remembers. After [`Error::Timeout`] the client goes on repeating
+    /// it. [`Error::Indeterminate`] where the connection could not be made again: publish it again
+    /// with a publisher that is [resumed](IdempotentPublisher::resume) under the same number.
+    pub fn publish_idempotent(
+        &mut self,
+        publisher: &mut IdempotentPublisher,
+        payload: impl AsRef<[u8]>,
+    ) -> Result<u64, Error> {
+        let ticket = self.send_idempotent(publisher, [payload])?;
+        self.published(ticket).map(|published| published.base_offset)
+    }
+
+    /// Publishes a batch of an idempotent publisher without waiting, as
+    /// [`send_batch`](Self::send_batch) does. Waits only where 64 of its publications are
+    /// unanswered: so many of each publisher the broker knows again.
+    ///
+    /// # Errors
+    /// As of [`publish_idempotent`](Self::publish_idempotent).
+    pub fn send_idempotent<I>(
+        &mut self,
+        publisher: &mut IdempotentPublisher,
+        payloads: I,
+    ) -> Result<Ticket, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        self.wait_for_room_of(publisher)?;
+        let ticket = self.session.handle_publish_idempotent(publisher, payloads, Instant::now())?;
+        self.flush_if_large()?;
+        Ok(ticket)
+    }
+
+    /// As [`send_idempotent`](Self::send_idempotent), of records that were built before.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_records_idempotent(
+        &mut self,
+        publisher: &mut IdempotentPublisher,
+        batch: Batch<'_>,
+    ) -> Result<Ticket, Error> {
+        self.wait_for_room_of(publisher)?;
+        let now = Instant::now();
+        let ticket = self.session.handle_publish_records_idempotent(publisher, batch, now)?;
         self.flush_if_large()?;
         Ok(ticket)
     }

@@ -3,8 +3,9 @@
 use super::client::Client;
 use super::subscription::Subscription;
 use crate::session::{Answer, Event, Session, SubscriptionId};
-use crate::{Error, Lost, Messages, MessagesRef, PushTerms, Pushed, SubscriberId};
-use protocol::Batch;
+use crate::terms::nack;
+use crate::{Error, Lost, Messages, MessagesRef, PushTerms, Pushed, Run, SubscriberId};
+use protocol::{OffsetRange, Verdict};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,8 @@ impl Stash {
     /// Keeps what a push subscription was sent; other events are not for here.
     pub(super) fn keep(&mut self, event: Event, session: &mut Session) {
         let (subscription, result) = match event {
-            Event::Delivered { subscription, base_offset, count } => {
-                let messages = Messages::new(base_offset, count, session.take_records());
+            Event::Delivered { subscription, run } => {
+                let messages = Messages::new(run, session.take_records());
                 (subscription, Ok(Pushed::Delivered(messages)))
             }
             Event::Lost { subscription, lost } => (subscription, Ok(Pushed::Lost(lost))),
@@ -61,7 +62,7 @@ impl Stash {
 /// Where the next messages are.
 enum Found {
     /// In the session's read buffer.
-    InBuffer { base_offset: u64, count: u32 },
+    InBuffer(Run),
     /// In the client's `handed_out`.
     HandedOut,
     /// There are none: some were lost.
@@ -108,7 +109,7 @@ impl Client {
     }
 
     /// Stops a push delivery; a named subscription stays and may be attached to again. What was
-    /// sent and not consumed is dropped, and without explicit acknowledgements it is lost.
+    /// sent and not consumed is dropped, and without acknowledgements it is lost.
     ///
     /// # Errors
     /// None of its own.
@@ -118,10 +119,61 @@ impl Client {
         ticket.map_or(Ok(()), |ticket| self.wait_for(ticket).map(drop))
     }
 
-    /// Acknowledges the message at `offset` and all before it. It is sent with what is written
-    /// next: before the next wait, or with [`flush`](Self::flush).
+    /// Acknowledges the message at `offset`, and, where acknowledgements are cumulative, all
+    /// before it. It is sent with what is written next: before the next wait, or with
+    /// [`flush`](Self::flush).
     pub fn ack(&mut self, subscription: SubscriptionId, offset: u64) {
         self.session.handle_ack(subscription, offset);
+    }
+
+    /// As [`ack`](Self::ack), and waits until the broker has it as durably as the topic's
+    /// messages: none of what was acknowledged comes again.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where the subscription has ended.
+    pub fn ack_confirmed(
+        &mut self,
+        subscription: SubscriptionId,
+        offset: u64,
+    ) -> Result<(), Error> {
+        self.wait_for_room()?;
+        let now = Instant::now();
+        let ticket = self.session.handle_ack_confirmed(subscription, offset, now)?;
+        self.wait_for(ticket).map(drop)
+    }
+
+    /// Has the message at `offset`, of those that are acknowledged individually, delivered again
+    /// after `delay`, or without one after the subscription's backoff. It is sent as an
+    /// acknowledgement is.
+    pub fn nack(&mut self, subscription: SubscriptionId, offset: u64, delay: Option<Duration>) {
+        self.settle(subscription, OffsetRange::one(offset), nack(delay));
+    }
+
+    /// Tells what became of a range of messages that are acknowledged individually. It is sent as
+    /// an acknowledgement is, and shares a frame with others of the same verdict.
+    pub fn settle(&mut self, subscription: SubscriptionId, range: OffsetRange, verdict: Verdict) {
+        self.session.handle_settle(subscription, range, verdict);
+    }
+
+    /// As [`settle`](Self::settle), and waits until the broker has it as durably as the topic's
+    /// messages.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where there is no offset in `ranges` or the subscription has
+    /// ended; [`Error::Refused`] with
+    /// [`SubscriptionMismatch`](crate::Code::SubscriptionMismatch) where its messages are not
+    /// acknowledged individually; of a negative verdict [`Error::Indeterminate`] where the
+    /// connection ended before the answer, and the messages come again then in any case.
+    pub fn settle_confirmed(
+        &mut self,
+        subscription: SubscriptionId,
+        ranges: &[OffsetRange],
+        verdict: Verdict,
+    ) -> Result<(), Error> {
+        self.wait_for_room()?;
+        let now = Instant::now();
+        let ticket = self.session.handle_settle_confirmed(subscription, ranges, verdict, now)?;
+        self.wait_for(ticket).map(drop)
     }
 
     /// Waits for something pushed, for at most `limit`, or without one for as long as it takes.
@@ -142,9 +194,8 @@ impl Client {
             return Ok(None);
         };
         let result = match found {
-            Found::InBuffer { base_offset, count } => {
-                let batch = Batch::trusted(self.session.records(), count);
-                Ok(Pushed::Delivered(MessagesRef::new(base_offset, batch)))
+            Found::InBuffer(run) => {
+                Ok(Pushed::Delivered(MessagesRef::new(run, self.session.records())))
             }
             Found::HandedOut => Ok(Pushed::Delivered(self.handed_out.borrowed())),
             Found::Lost(lost) => Ok(Pushed::Lost(lost)),
@@ -164,8 +215,8 @@ impl Client {
             return Ok(None);
         };
         match found {
-            Found::InBuffer { base_offset, count } => {
-                let messages = Messages::new(base_offset, count, self.session.take_records());
+            Found::InBuffer(run) => {
+                let messages = Messages::new(run, self.session.take_records());
                 Ok(Some(Pushed::Delivered(messages)))
             }
             Found::HandedOut => Ok(Some(Pushed::Delivered(std::mem::take(&mut self.handed_out)))),
@@ -233,12 +284,12 @@ impl Client {
                 return Some((subscription, found));
             }
             match self.poll()? {
-                Event::Delivered { subscription, base_offset, count }
+                Event::Delivered { subscription, run }
                     if only.is_none_or(|only| only == subscription) =>
                 {
                     let records_bytes = self.session.records().len();
                     self.session.handle_consumed(subscription, records_bytes);
-                    return Some((subscription, Found::InBuffer { base_offset, count }));
+                    return Some((subscription, Found::InBuffer(run)));
                 }
                 other => self.keep(other),
             }

@@ -3,7 +3,7 @@
 use super::client::Client;
 use crate::messages::MessageIter;
 use crate::session::SubscriptionId;
-use crate::{Error, Message, MessagesRef, Pushed};
+use crate::{Error, Message, MessagesRef, OffsetRange, Pushed, Verdict};
 use std::time::{Duration, Instant};
 
 /// A push subscription. As an iterator it gives messages one by one and notices of loss between
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 ///
 /// Dropped, it detaches: a named subscription stays with the broker, one that ends with the
 /// connection stays until then. Messages that were sent and not consumed are then lost unless
-/// they are acknowledged explicitly.
+/// they are acknowledged.
 #[derive(Debug)]
 pub struct Subscription<'c> {
     client: &'c mut Client,
@@ -65,10 +65,41 @@ impl<'c> Subscription<'c> {
         self.next_message(Some(limit))
     }
 
-    /// Acknowledges the message at `offset` and all before it. It is sent before the next wait,
-    /// or with [`Client::flush`].
+    /// Acknowledges the message at `offset`, and, where acknowledgements are cumulative, all
+    /// before it. It is sent before the next wait, or with [`Client::flush`].
     pub fn ack(&mut self, offset: u64) {
         self.client.ack(self.id, offset);
+    }
+
+    /// As [`ack`](Self::ack), and waits until the broker has it; see [`Client::ack_confirmed`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ack_confirmed(&mut self, offset: u64) -> Result<(), Error> {
+        self.client.ack_confirmed(self.id, offset)
+    }
+
+    /// Has the message at `offset` delivered again; see [`Client::nack`].
+    pub fn nack(&mut self, offset: u64, delay: Option<Duration>) {
+        self.client.nack(self.id, offset, delay);
+    }
+
+    /// Tells what became of a range of messages; see [`Client::settle`].
+    pub fn settle(&mut self, range: OffsetRange, verdict: Verdict) {
+        self.client.settle(self.id, range, verdict);
+    }
+
+    /// As [`settle`](Self::settle), and waits until the broker has it; see
+    /// [`Client::settle_confirmed`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn settle_confirmed(
+        &mut self,
+        ranges: &[OffsetRange],
+        verdict: Verdict,
+    ) -> Result<(), Error> {
+        self.client.settle_confirmed(self.id, ranges, verdict)
     }
 
     /// Sends what was acknowledged, detaches, and waits until the broker has done it: another

@@ -1,9 +1,9 @@
 //! From the response of the wire to the answer that a request expects.
 
 use super::event::Answer;
-use crate::{Error, Messages, Operation, Published, Pulled, SubscriberId};
+use crate::{Error, Messages, Operation, Published, Pulled, Run, SubscriberId};
 use bytes::Bytes;
-use protocol::{Code, Refusal, Response};
+use protocol::{Batch, Code, Refusal, Response};
 
 /// The answer, if `response` is of the kind that `operation` is answered with. The records of
 /// a pull are left out: they are still in the read buffer.
@@ -20,15 +20,18 @@ pub(super) fn expected_answer(
             Operation::CreateTopic
             | Operation::DeleteTopic
             | Operation::Unsubscribe
+            | Operation::Settle
             | Operation::Detach,
             Response::Done,
         ) => Answer::Done,
-        (Operation::Subscribe, Response::Subscribed { next_offset }) => {
+        (Operation::Subscribe | Operation::Seek, Response::Subscribed { next_offset }) => {
             Answer::Subscribed { next_offset }
         }
         (Operation::Pull, Response::Messages { base_offset, lost, remaining, batch }) => {
-            let messages = Messages::new(base_offset, batch.count(), Bytes::new());
-            Answer::Pulled(Pulled { messages, lost, remaining })
+            Answer::Pulled(pulled(base_offset, 1, batch, lost, remaining))
+        }
+        (Operation::Pull, Response::Leased { base_offset, lost, remaining, deliveries, batch }) => {
+            Answer::Pulled(pulled(base_offset, deliveries, batch, lost, remaining))
         }
         (Operation::ListTopics, Response::Topics(names)) => {
             Answer::Topics(names.into_iter().map(str::to_owned).collect())
@@ -48,6 +51,17 @@ pub(super) fn expected_answer(
             )));
         }
     })
+}
+
+fn pulled(
+    base_offset: u64,
+    deliveries: u32,
+    batch: Batch<'_>,
+    lost: u64,
+    remaining: u64,
+) -> Pulled {
+    let run = Run { base_offset, count: batch.count(), deliveries };
+    Pulled { messages: Messages::new(run, Bytes::new()), lost, remaining }
 }
 
 pub(super) fn response_name(response: &Response<'_>) -> &'static str {

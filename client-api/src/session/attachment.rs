@@ -1,7 +1,8 @@
 //! The push subscriptions of a session: their terms, their place, and their credit.
 
-use crate::{Lost, PushTerms};
-use protocol::{Delivery, Push, Request, Start};
+use super::settlements::Settled;
+use crate::{AckTerms, Lost, PushTerms};
+use protocol::{Delivery, Push, Request};
 use std::borrow::Cow;
 
 /// One push subscription.
@@ -18,8 +19,10 @@ pub(super) struct Attachment {
     held_bytes: usize,
     /// Bytes consumed whose credit was not yet given back.
     owed_bytes: usize,
-    /// The newest acknowledgement that was not sent yet.
+    /// The newest cumulative acknowledgement that was not sent yet.
     pub(super) unsent_ack: Option<u64>,
+    /// What became of single messages and was not told yet.
+    pub(super) unsent_settled: Settled,
 }
 
 impl Attachment {
@@ -33,7 +36,18 @@ impl Attachment {
             held_bytes: 0,
             owed_bytes: 0,
             unsent_ack: None,
+            unsent_settled: Settled::default(),
         }
+    }
+
+    /// Whether it is the subscription of this name.
+    pub(super) fn is_of(&self, topic: &str, subscriber: &str) -> bool {
+        *self.topic == *topic && *self.subscriber == *subscriber
+    }
+
+    /// The subscription is about to be moved: where it goes on tells nothing of a loss.
+    pub(super) fn forget_place(&mut self) {
+        self.next_offset = None;
     }
 
     /// The request that attaches to it, now or again.
@@ -48,8 +62,8 @@ impl Attachment {
                 lag_policy: self.terms.lag_policy,
                 lifetime: self.terms.lifetime,
             }),
-            start: Start::Earliest,
-            acks: None,
+            start: self.terms.start,
+            acks: self.terms.acks.as_ref().map(AckTerms::borrowed),
         }
     }
 
@@ -58,11 +72,16 @@ impl Attachment {
     pub(super) fn handle_disconnected(&mut self) {
         self.owed_bytes = 0;
         self.unsent_ack = None;
+        self.unsent_settled = Settled::default();
     }
 
-    /// The broker goes on at `next_offset`. Returns what it passed over since the last delivery.
+    /// The broker goes on at `next_offset`. Returns what it passed over since the last delivery;
+    /// where messages are acknowledged individually, that may be with another consumer.
     pub(super) fn handle_subscribed(&mut self, next_offset: u64) -> Option<Lost> {
         self.confirmed = true;
+        if self.terms.acks.is_some() {
+            return None;
+        }
         let expected = self.next_offset.replace(next_offset)?;
         let count = next_offset.checked_sub(expected).filter(|count| *count > 0)?;
         Some(Lost { count, next_offset })
@@ -138,6 +157,15 @@ mod tests {
         assert_eq!(credit_bytes(&attachment), 0);
         assert!(attachment.handle_consumed(100));
         assert_eq!(attachment.poll_credit(), Some(100));
+    }
+
+    #[test]
+    fn what_another_consumer_of_a_group_took_is_not_lost() {
+        let terms = PushTerms::new().acks(AckTerms::new());
+        let mut attachment = Attachment::new("News", "group", terms);
+        attachment.handle_subscribed(0);
+        attachment.handle_delivered(3, 10);
+        assert_eq!(attachment.handle_subscribed(9), None);
     }
 
     #[test]

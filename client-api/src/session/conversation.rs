@@ -5,8 +5,8 @@ use super::attachment::Attachment;
 use super::event::{Answer, Event, SubscriptionId, Ticket};
 use super::in_flight::{Claim, InFlight, Pending, Repeat};
 use super::output::Output;
-use crate::{Error, Lost, Operation};
-use protocol::{Request, Response, SettleAnswer};
+use crate::{Error, Lost, Operation, Run};
+use protocol::{Request, Response};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -60,14 +60,12 @@ impl Conversation {
         let subscription = SubscriptionId(correlation);
         match response {
             Response::Deliver { base_offset, batch } => {
-                // What is under way when a subscription is detached still comes.
-                let Some(attachment) = self.attachments.get_mut(&correlation) else {
-                    return Ok(None);
-                };
-                let count = batch.count();
-                let next_offset = base_offset.wrapping_add(u64::from(count));
-                attachment.handle_delivered(next_offset, batch.bytes().len());
-                Ok(Some(Event::Delivered { subscription, base_offset, count }))
+                let run = Run { base_offset, count: batch.count(), deliveries: 1 };
+                Ok(self.handle_delivered(subscription, run, batch.bytes().len()))
+            }
+            Response::Redeliver { base_offset, deliveries, batch } => {
+                let run = Run { base_offset, count: batch.count(), deliveries };
+                Ok(self.handle_delivered(subscription, run, batch.bytes().len()))
             }
             Response::Lost { count, next_offset } => {
                 let lost = Lost { count, next_offset };
@@ -85,6 +83,19 @@ impl Conversation {
     }
 
     #[inline]
+    fn handle_delivered(
+        &mut self,
+        subscription: SubscriptionId,
+        run: Run,
+        records_bytes: usize,
+    ) -> Option<Event> {
+        // What is under way when a subscription is detached still comes.
+        let attachment = self.attachments.get_mut(&subscription.0)?;
+        attachment.handle_delivered(run.next_offset(), records_bytes);
+        Some(Event::Delivered { subscription, run })
+    }
+
+    #[inline]
     fn handle_answer(
         &mut self,
         correlation: u32,
@@ -99,7 +110,7 @@ impl Conversation {
         };
         let lost = match pending.repeat {
             Repeat::Attach => self.handle_attached(correlation, &result),
-            Repeat::Never | Repeat::Frame(_) => None,
+            Repeat::Never | Repeat::Frame(_) | Repeat::Sequenced { .. } => None,
         };
         Ok(match (pending.claim, result) {
             (Claim::Caller, result) => {
@@ -173,16 +184,9 @@ impl Conversation {
     /// first: credit may bring what they make room for.
     pub(super) fn put_unsent(&mut self) {
         while let Some(subscription) = self.unsent_of.pop() {
+            self.put_unsent_acks(subscription);
             let Some(attachment) = self.attachments.get_mut(&subscription) else { continue };
-            let ack = attachment.unsent_ack.take();
             let credit = attachment.poll_credit();
-            if let Some(offset) = ack {
-                let correlation = self.next_correlation();
-                self.output.put(
-                    &Request::Ack { subscription, offset, answer: SettleAnswer::Unwanted },
-                    correlation,
-                );
-            }
             if let Some(bytes) = credit {
                 let correlation = self.next_correlation();
                 self.output.put(&Request::Credit { subscription, bytes }, correlation);

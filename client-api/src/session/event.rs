@@ -1,6 +1,6 @@
 //! What a session tells its driver.
 
-use crate::{Error, Lost, Published, Pulled, SubscriberId};
+use crate::{Error, Lost, Published, Pulled, Run, SubscriberId};
 use protocol::{Info, Refusal};
 
 /// Names one request of a session until it is answered.
@@ -53,10 +53,8 @@ pub enum Event {
     Delivered {
         /// To which subscription.
         subscription: SubscriptionId,
-        /// Offset of the first.
-        base_offset: u64,
-        /// How many.
-        count: u32,
+        /// Where they are, and how often they were delivered.
+        run: Run,
     },
     /// A push subscription lost messages.
     Lost {

@@ -1,6 +1,7 @@
 //! The requests that wait for their answers, in the order they were sent in.
 
 use crate::Operation;
+use protocol::PublisherId;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -11,6 +12,14 @@ pub(super) enum Repeat {
     Never,
     /// It changes nothing, or nothing more the second time: this frame is sent again.
     Frame(Box<[u8]>),
+    /// The broker knows this publication again by its number: its frame is sent again, whether
+    /// anyone waits for the answer or not, since those behind it rely on their order.
+    Sequenced {
+        publisher: PublisherId,
+        frame: Box<[u8]>,
+        /// Whether a connection has had it whole, so that it may have been done.
+        handed_over: bool,
+    },
     /// It attaches to a push subscription, which the session does again by itself.
     Attach,
 }
@@ -63,6 +72,12 @@ impl InFlight {
         }
         self.abandoned = self.abandoned.saturating_sub(1);
         self.requests.pop_front()
+    }
+
+    /// How many are publications of `publisher`.
+    pub(super) fn sequenced_of(&self, publisher: PublisherId) -> usize {
+        let is_of = |pending: &&Pending| matches!(&pending.repeat, Repeat::Sequenced { publisher: found, .. } if *found == publisher);
+        self.requests.iter().filter(is_of).count()
     }
 
     pub(super) fn contains(&self, correlation: u32) -> bool {

@@ -15,11 +15,14 @@ mod greeting;
 mod in_flight;
 mod input;
 mod output;
+mod publications;
 mod reconnection;
 mod requests;
+mod settlements;
 mod text;
 
 pub use event::{Answer, Event, SubscriptionId, Ticket};
+pub(crate) use settlements::checked_ranges;
 
 use crate::{Error, Messages, Options, Pulled};
 use answer::violation;
@@ -228,9 +231,10 @@ impl Session {
             };
             let response = decode_response(frame).map_err(Error::ProtocolViolation)?;
             let records_bytes = match &response {
-                Response::Deliver { batch, .. } | Response::Messages { batch, .. } => {
-                    batch.bytes().len()
-                }
+                Response::Deliver { batch, .. }
+                | Response::Redeliver { batch, .. }
+                | Response::Messages { batch, .. }
+                | Response::Leased { batch, .. } => batch.bytes().len(),
                 _ => 0,
             };
             let event = self.conversation.handle_response(frame.correlation, response)?;
@@ -249,7 +253,7 @@ impl Session {
     fn take_pulled(&mut self, pulled: Pulled) -> Pulled {
         let Pulled { messages, lost, remaining } = pulled;
         let records = self.input.take_records();
-        let messages = Messages::new(messages.base_offset(), messages.count(), records);
+        let messages = Messages::new(messages.run(), records);
         Pulled { messages, lost, remaining }
     }
 

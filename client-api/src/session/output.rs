@@ -3,9 +3,7 @@
 use super::text::check_payload;
 use crate::Error;
 use protocol::batch::{RECORD_HEADER_BYTES, record_header};
-use protocol::native::{
-    CLIENT_GREETING_BYTES, FRAME_HEADER_BYTES, client_greeting, encode_request,
-};
+use protocol::native::{CLIENT_GREETING_BYTES, client_greeting, encode_request};
 use protocol::{Batch, Messages, PublishAck, PublishTerms, Request};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,6 +16,14 @@ const COMPACT_BYTES: usize = 256 * 1024;
 pub(super) struct SizeLimits {
     pub(super) frame_bytes_max: usize,
     pub(super) message_bytes_max: usize,
+}
+
+/// What a PUBLISH frame says besides its messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PublishHead<'a> {
+    pub(super) topic: &'a str,
+    pub(super) ack: PublishAck,
+    pub(super) terms: PublishTerms,
 }
 
 /// A PUBLISH frame without acknowledgement that further messages may still join.
@@ -102,23 +108,15 @@ impl Output {
     /// Adds a PUBLISH frame of records that were checked before.
     pub(super) fn put_records(
         &mut self,
-        topic: &str,
+        head: PublishHead<'_>,
         batch: Batch<'_>,
-        ack: PublishAck,
         correlation: u32,
         limits: SizeLimits,
     ) -> Result<(), Error> {
         let frame_start = self.buffer.len();
-        let messages = Messages::Batch(batch);
-        self.put(
-            &Request::Publish {
-                topic: Cow::Borrowed(topic),
-                messages,
-                ack,
-                terms: PublishTerms::default(),
-            },
-            correlation,
-        );
+        let PublishHead { topic, ack, terms } = head;
+        let (topic, messages) = (Cow::Borrowed(topic), Messages::Batch(batch));
+        self.put(&Request::Publish { topic, messages, ack, terms }, correlation);
         self.check_frame(frame_start, limits)
     }
 
@@ -126,9 +124,8 @@ impl Output {
     /// error there is no frame.
     pub(super) fn put_publish<I>(
         &mut self,
-        topic: &str,
+        head: PublishHead<'_>,
         payloads: I,
-        ack: PublishAck,
         correlation: u32,
         limits: SizeLimits,
     ) -> Result<u32, Error>
@@ -137,7 +134,8 @@ impl Output {
         I::Item: AsRef<[u8]>,
     {
         let frame_start = self.buffer.len();
-        self.put_records(topic, Batch::trusted(&[], 0), ack, correlation, limits)?;
+        self.put_records(head, Batch::trusted(&[], 0), correlation, limits)?;
+        let count_start = self.buffer.len() - COUNT_FIELD_BYTES;
         let mut count = 0;
         for payload in payloads {
             if let Err(error) = self.put_payload(frame_start, payload.as_ref(), limits) {
@@ -154,13 +152,17 @@ impl Output {
                 advice: "leave empty batches out",
             });
         }
-        let topic_start = frame_start + FRAME_HEADER_BYTES + 2;
-        let topic = topic_start..topic_start + topic.len();
-        self.patch(frame_start, topic.end, count);
-        if ack == PublishAck::Unwanted {
+        self.patch(frame_start, count_start, count);
+        if head.ack == PublishAck::Unwanted && head.terms == PublishTerms::default() {
+            let topic = count_start - head.topic.len()..count_start;
             self.open = Some(OpenPublish { frame_start, topic, count });
         }
         Ok(count)
+    }
+
+    /// The bytes that were added since the connection had `end`.
+    pub(super) fn added_since(&self, end: u64) -> &[u8] {
+        &self.buffer[(end - self.base) as usize..]
     }
 
     /// Adds a message to the last frame, if that publishes to the same topic without
@@ -221,7 +223,8 @@ impl Output {
         let length = (self.buffer.len() - frame_start - LENGTH_FIELD_BYTES) as u32;
         self.buffer[frame_start..frame_start + LENGTH_FIELD_BYTES]
             .copy_from_slice(&length.to_le_bytes());
-        self.buffer[count_start..count_start + 4].copy_from_slice(&count.to_le_bytes());
+        self.buffer[count_start..count_start + COUNT_FIELD_BYTES]
+            .copy_from_slice(&count.to_le_bytes());
     }
 
     /// Starts over on a new connection with the greeting. Returns the frames that the last
@@ -251,6 +254,9 @@ impl Output {
         start
     }
 }
+
+/// Bytes of the count before a PUBLISH frame's records.
+const COUNT_FIELD_BYTES: usize = 4;
 
 /// Bytes of a frame's `length`, which it does not count.
 const LENGTH_FIELD_BYTES: usize = 4;

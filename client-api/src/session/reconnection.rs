@@ -7,14 +7,17 @@ use super::in_flight::{Claim, Pending, Repeat};
 use super::output::frames;
 use crate::{Error, Operation};
 use protocol::native::{FrameDecoder, FrameStep, decode_request};
-use protocol::{Delivery, Lifetime, Request};
+use protocol::{Delivery, Lifetime, Request, SettleAnswer, SettleTarget};
 use std::time::Instant;
 
 impl Conversation {
     /// The connection ended: what would be done twice fails, what may be repeated waits.
     pub(super) fn handle_disconnected(&mut self, reason: &str) {
         let written_end = self.output.written_end();
-        for pending in self.in_flight.take() {
+        for mut pending in self.in_flight.take() {
+            if let Repeat::Sequenced { handed_over, .. } = &mut pending.repeat {
+                *handed_over |= pending.end <= written_end;
+            }
             match fate(&pending, written_end) {
                 Fate::Waits => self.in_flight.push(pending),
                 Fate::Forgotten => {}
@@ -57,7 +60,9 @@ impl Conversation {
         while let Some(pending) = waiting.next_if(|pending| pending.end <= written_end) {
             match &pending.repeat {
                 Repeat::Never => {}
-                Repeat::Frame(frame) => self.output.put_frames(frame),
+                Repeat::Frame(frame) | Repeat::Sequenced { frame, .. } => {
+                    self.output.put_frames(frame);
+                }
                 Repeat::Attach => {
                     let Some(attachment) = self.attachments.get(&pending.correlation) else {
                         continue;
@@ -100,7 +105,11 @@ impl Conversation {
             return None;
         };
         let means_something = match decode_request(frame, usize::MAX).ok()? {
-            Request::Detach { .. } | Request::Credit { .. } | Request::Ack { .. } => false,
+            Request::Detach { .. } | Request::Credit { .. } => false,
+            Request::Ack { answer, .. }
+            | Request::Settle { target: SettleTarget::Attached { .. }, answer, .. } => {
+                answer == SettleAnswer::Wanted
+            }
             Request::Subscribe { delivery: Delivery::Push(_), .. } => {
                 self.attachments.get(&frame.correlation).is_some_and(|it| !it.confirmed)
             }
@@ -116,7 +125,14 @@ impl Conversation {
             if matches!((pending.claim, &pending.repeat), (Claim::Caller, Repeat::Attach)) {
                 self.attachments.remove(&pending.correlation);
             }
-            self.answer(&pending, Err(error()));
+            let error = match pending.repeat {
+                Repeat::Sequenced { handed_over: true, .. } => {
+                    let operation = pending.operation;
+                    Error::Indeterminate { operation, reason: reason.to_owned() }
+                }
+                _ => error(),
+            };
+            self.answer(&pending, Err(error));
         }
         while let Some((correlation, _)) = self.attachments.pop_first() {
             let subscription = SubscriptionId(correlation);
@@ -144,6 +160,7 @@ fn fate(pending: &Pending, written_end: u64) -> Fate {
     match (pending.claim, &pending.repeat) {
         _ if pending.operation == Operation::Detach => Fate::Done,
         (Claim::Session, _) => Fate::Forgotten,
+        (_, Repeat::Sequenced { .. }) => Fate::Waits,
         (Claim::Abandoned, _) if handed_over => Fate::Forgotten,
         (_, Repeat::Never) if handed_over => Fate::Unknown,
         (Claim::Abandoned, Repeat::Attach) => Fate::Forgotten,

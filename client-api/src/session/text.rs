@@ -2,7 +2,7 @@
 
 use crate::Error;
 use protocol::batch::PAYLOAD_BYTES_MAX;
-use protocol::{Request, batch};
+use protocol::{Request, SettleTarget, batch};
 
 /// The longest text that a field of the native wire can say.
 const TEXT_BYTES_MAX: usize = u16::MAX as usize;
@@ -14,7 +14,13 @@ pub(super) fn check_request(request: &Request<'_>) -> Result<(), Error> {
         | Request::Delete { topic }
         | Request::Publish { topic, .. }
         | Request::Subscribers { topic } => check_text("a topic name", topic),
-        Request::Subscribe { topic, subscriber, .. }
+        Request::Subscribe { topic, subscriber, acks, .. } => {
+            check_text("a topic name", topic)?;
+            let dead_letter = acks.as_ref().and_then(|acks| acks.dead_letter.as_deref());
+            check_text("the name of a dead-letter topic", dead_letter.unwrap_or(""))?;
+            check_text("a subscriber id", subscriber)
+        }
+        Request::Settle { target: SettleTarget::Named { topic, subscriber }, .. }
         | Request::Unsubscribe { topic, subscriber }
         | Request::Pull { topic, subscriber, .. }
         | Request::Seek { topic, subscriber, .. } => {

@@ -17,6 +17,12 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    /// Takes bytes that were checked before: those of [`bytes`](Self::bytes).
+    #[must_use]
+    pub fn trusted(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
