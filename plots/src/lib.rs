@@ -14,6 +14,8 @@ mod fonts;
 mod line_chart;
 mod palette;
 mod picture;
+mod piles;
+mod promises;
 mod quantity;
 mod report;
 mod series;

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use measure::{BrokerKind, RunRecord};
 use plotters::style::RGBColor;
 
+use crate::promises::Promises;
+
 /// One colour on light paper, and its counterpart on dark.
 ///
 /// Pictures are drawn in the light one; a style sheet that selects elements by that very colour
@@ -82,8 +84,10 @@ pub(crate) struct SeriesStyle {
     pub(crate) stroke: Stroke,
 }
 
-/// The look of every broker of a run, in the run's order.
+/// The look of every broker of a run, in the run's order. Where brokers promise different things,
+/// each one's name says what.
 pub(crate) fn series_styles(record: &RunRecord) -> Vec<SeriesStyle> {
+    let promises = Promises::of(record);
     let (mut brokers, mut ceilings) = (0, 0);
     record
         .brokers
@@ -91,7 +95,7 @@ pub(crate) fn series_styles(record: &RunRecord) -> Vec<SeriesStyle> {
         .map(|broker| match broker.kind {
             BrokerKind::Broker => {
                 brokers += 1;
-                broker_style(&broker.name, brokers - 1)
+                broker_style(&promises.name(broker), brokers - 1)
             }
             BrokerKind::Ceiling => {
                 ceilings += 1;

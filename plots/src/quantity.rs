@@ -36,6 +36,11 @@ impl Quantity {
         self.write(value, Zeros::Kept)
     }
 
+    /// The number for a table or a label, or a dash where there is none.
+    pub(crate) fn figure_or_dash(self, value: Option<f64>) -> String {
+        value.map_or_else(|| "–".to_owned(), |value| self.figure(value))
+    }
+
     fn write(self, value: f64, zeros: Zeros) -> String {
         if !value.is_finite() {
             return "–".to_owned();

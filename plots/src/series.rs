@@ -53,10 +53,21 @@ impl fmt::Display for StreamKey {
 /// Every stream without acknowledgements that any of the brokers was measured at, in order of
 /// appearance.
 pub(crate) fn stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
-    let mut keys =
-        distinct(brokers.iter().flat_map(|broker| broker.streams.iter().map(StreamKey::of)));
+    let mut keys = all_stream_keys(brokers);
     keys.retain(|key| key.acks_in_flight.is_none());
     keys
+}
+
+/// Every stream with acknowledgements that any of the brokers was measured at, in order of
+/// appearance.
+pub(crate) fn acknowledged_stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
+    let mut keys = all_stream_keys(brokers);
+    keys.retain(|key| key.acks_in_flight.is_some());
+    keys
+}
+
+fn all_stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
+    distinct(brokers.iter().flat_map(|broker| broker.streams.iter().map(StreamKey::of)))
 }
 
 /// An operation's result with the given broker at a number of clients.
@@ -73,16 +84,19 @@ pub(crate) fn operation_in<'a>(
 
 /// What is wrong with a stream's deliveries, most serious first; `None` if nothing is.
 pub(crate) fn stream_faults(result: &StreamResult) -> Option<String> {
-    let faults: Vec<String> = [
-        ("corrupted", result.corrupted),
-        ("lost", result.lost),
-        ("duplicated", result.duplicated),
-        ("reordered", result.reordered),
-    ]
-    .into_iter()
-    .filter(|(_, count)| *count > 0)
-    .map(|(fault, count)| format!("{} {fault}", share(count, result.messages_expected)))
-    .collect();
+    let counts = [result.corrupted, result.lost, result.duplicated, result.reordered];
+    faults_in_words(counts, result.messages_expected)
+}
+
+/// Counts of corrupted, lost, duplicated and reordered messages; `None` if all are 0.
+pub(crate) fn faults_in_words(counts: [u64; 4], expected: u64) -> Option<String> {
+    let names = ["corrupted", "lost", "duplicated", "reordered"];
+    let faults: Vec<String> = names
+        .into_iter()
+        .zip(counts)
+        .filter(|(_, count)| *count > 0)
+        .map(|(fault, count)| format!("{} {fault}", share(count, expected)))
+        .collect();
     (!faults.is_empty()).then(|| faults.join(", "))
 }
 

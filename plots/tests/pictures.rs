@@ -12,8 +12,17 @@ use roxmltree::Document;
 use synthetic::synthetic_run;
 use tempfile::TempDir;
 
-const NAMES: [&str; 6] =
-    ["streams", "throughput", "latency", "operation-spectra", "stream-spectra", "resources"];
+const NAMES: [&str; 9] = [
+    "streams",
+    "throughput",
+    "latency",
+    "acknowledged",
+    "backlogs",
+    "restarts",
+    "operation-spectra",
+    "stream-spectra",
+    "resources",
+];
 
 fn rendered() -> (TempDir, Rendered) {
     let (record, histograms) = synthetic_run();
@@ -101,6 +110,7 @@ fn every_picture_names_every_broker_it_shows() {
         let texts = texts(&picture);
         let shown = record.brokers.iter().filter(|broker| match picture.name() {
             "streams" | "stream-spectra" | "resources" => true,
+            "acknowledged" | "backlogs" | "restarts" => !broker.backlogs.is_empty(),
             _ => !broker.operations.is_empty(),
         });
         for broker in shown {
@@ -119,6 +129,9 @@ fn axes_carry_units() {
         ("stream-spectra", ["percentile", "99.9%", "100 µs"]),
         ("resources", ["time since its start", "10 MB", "stream 1→50"]),
         ("streams", ["of ceiling", "1.12×", "10.2 M/s"]),
+        ("acknowledged", ["of the disk", "0.62×", "1.28 M/s, 128 MB/s"]),
+        ("backlogs", ["of the disk", "1.05×", "340 MB/s, 9.00 MB resident"]),
+        ("restarts", ["each GiB", "49.4 ms", "46.0 ms, 12.0 MB resident"]),
     ] {
         let drawn = pictures(&record, &histograms);
         let picture = drawn.iter().find(|picture| picture.name() == name).unwrap();
@@ -146,6 +159,17 @@ fn long_names_and_many_faults_get_the_whole_width() {
         (result.lost, result.duplicated, result.reordered) = (1000, 2000, 3000);
     }
     assert!(height_px(&record) > side_by_side * 3 / 2);
+}
+
+#[test]
+fn brokers_that_promise_different_things_are_shown_with_their_promises() {
+    let (mut record, histograms) = synthetic_run();
+    record.brokers[1].guarantee = "after fdatasync".to_owned();
+    check(&record, &histograms, |picture| {
+        let shown = texts(picture).iter().any(|text| text.contains("tandem-mio · after fdatasync"));
+        // Charts over time are titled by process.
+        assert!(shown || picture.name() == "resources", "{}", picture.name());
+    });
 }
 
 #[test]
@@ -190,7 +214,7 @@ fn a_run_without_streams_says_so_where_streams_would_be() {
         broker.streams.clear();
     }
     check(&record, &histograms, |picture| {
-        let missing = matches!(picture.name(), "streams" | "stream-spectra");
+        let missing = matches!(picture.name(), "streams" | "stream-spectra" | "acknowledged");
         assert_eq!(picture.data() == PictureData::Missing, missing, "{}", picture.name());
     });
 }
@@ -229,6 +253,16 @@ fn zeros_everywhere_draw_without_panic() {
             (result.messages_expected, result.lost, result.delivered_per_s) = (0, 0, 0.0);
             result.latency = LatencyHistogram::new().summary();
             result.ratio_to_ceiling = None;
+            if let Some(acknowledged) = &mut result.acknowledged {
+                (acknowledged.per_s, acknowledged.bytes_per_s) = (0.0, 0.0);
+            }
+        }
+        for result in &mut broker.backlogs {
+            (result.messages, result.build.bytes_per_s) = (0, 0.0);
+            result.drains.iter_mut().for_each(|drain| drain.pass.bytes_per_s = 0.0);
+        }
+        for result in &mut broker.restarts {
+            (result.messages, result.ready_ns, result.stop_ns) = (0, vec![], vec![]);
         }
         for sample in &mut broker.resources {
             (sample.t_ns, sample.cpu_user_ns, sample.cpu_system_ns) = (0, 0, 0);
@@ -244,6 +278,8 @@ fn figures_that_are_not_numbers_are_left_out() {
     record.brokers[0].operations[0].throughput_per_s = f64::NAN;
     record.brokers[1].streams[0].delivered_per_s = f64::INFINITY;
     record.brokers[2].streams[0].delivered_per_s = f64::NAN;
+    record.brokers[0].backlogs[0].build.bytes_per_s = f64::NAN;
+    record.brokers[1].streams[6].acknowledged.as_mut().unwrap().per_s = f64::INFINITY;
     check(&record, &histograms, |_| {});
 }
 

@@ -39,6 +39,18 @@ fn tables_compare_brokers_side_by_side() {
 }
 
 #[test]
+fn the_best_is_found_among_those_who_promise_the_same() {
+    let (mut record, histograms) = small_run();
+    let best =
+        |record: &RunRecord| report(record, &histograms).matches("<strong class=\"best\">").count();
+    let alike = best(&record);
+    record.brokers[0].guarantee = "after fdatasync".to_owned();
+    assert!(best(&record) > alike, "of two promises each has a best");
+    let html = report(&record, &histograms);
+    assert!(html.contains("tandem-threaded<small>after fdatasync</small>"));
+}
+
+#[test]
 fn the_page_loads_nothing_and_runs_no_script() {
     let html = synthetic_report();
     for forbidden in ["<script", "<link", "<img", "@import", "url(", "javascript:", "src="] {
@@ -93,7 +105,7 @@ fn the_raw_record_can_be_downloaded_from_the_page() {
     let encoded = after.split('"').next().unwrap();
     let json = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
     assert_eq!(serde_json::from_slice::<RunRecord>(&json).unwrap(), record);
-    assert_eq!(html.matches("href=\"data:text/csv;base64,").count(), 3);
+    assert_eq!(html.matches("href=\"data:text/csv;base64,").count(), 5);
 }
 
 #[test]
@@ -114,6 +126,7 @@ fn a_run_without_results_is_still_a_whole_page() {
     let html = report(&record, &HistogramSet::new());
     assert!(html.contains("This run measured no streams at full load."));
     assert!(html.contains("This run measured no operations."));
+    assert!(!html.contains("<h3>Restarts</h3>"));
     assert!(html.contains("Not drawn, for want of measurements: Streams at full load;"));
     assert!(!html.contains("Read this first"));
     assert!(html.trim_end().ends_with("</html>"));

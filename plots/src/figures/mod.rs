@@ -1,12 +1,18 @@
 //! What each picture shows: from the run record to charts.
 
+mod acknowledged;
+mod backlogs;
+mod bars;
 mod latency;
 mod resources;
+mod restarts;
 mod spectrum;
 mod streams;
 mod throughput;
 
 use measure::{BrokerRun, HistogramSet, OperationName, OperationResult, RunRecord};
+
+use bars::{bar_columns, in_words, listed_words, longest_of_processes};
 
 use crate::figure::Figure;
 use crate::palette::{SeriesStyle, series_styles};
@@ -59,10 +65,13 @@ impl<'a> Subjects<'a> {
 pub(crate) type FigureOf = fn(&Subjects<'_>) -> Figure;
 
 /// Every picture of a run, in the order of the report.
-pub(crate) const FIGURES: [FigureOf; 6] = [
+pub(crate) const FIGURES: [FigureOf; 9] = [
     streams::figure,
     throughput::figure,
     latency::figure,
+    acknowledged::figure,
+    backlogs::figure,
+    restarts::figure,
     spectrum::operations_figure,
     spectrum::streams_figure,
     resources::figure,

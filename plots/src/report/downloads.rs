@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use measure::{
-    MeasureError, RunRecord, write_operations_csv, write_resources_csv, write_streams_csv,
+    MeasureError, RunRecord, write_backlogs_csv, write_operations_csv, write_resources_csv,
+    write_restarts_csv, write_streams_csv,
 };
 use serde::Serialize;
 
@@ -19,9 +20,11 @@ pub(super) struct Download {
 
 type WriteCsv = fn(&RunRecord, &mut Vec<u8>) -> Result<(), MeasureError>;
 
-const TABLES: [(&str, WriteCsv); 3] = [
+const TABLES: [(&str, WriteCsv); 5] = [
     ("streams.csv", |record, out| write_streams_csv(record, out)),
     ("operations.csv", |record, out| write_operations_csv(record, out)),
+    ("backlogs.csv", |record, out| write_backlogs_csv(record, out)),
+    ("restarts.csv", |record, out| write_restarts_csv(record, out)),
     ("resources.csv", |record, out| write_resources_csv(record, out)),
 ];
 

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod downloads;
+mod durable_tables;
 mod tables;
 
 use measure::{BrokerKind, BrokerRun, MachineFacts, RunRecord};
@@ -47,8 +48,14 @@ struct Page<'a> {
     full_load: Matrix,
     fixed_rate: Matrix,
     operations: Matrix,
+    acknowledged: Matrix,
+    backlogs: Matrix,
+    restarts: Matrix,
     stream_details: Detail,
     operation_details: Detail,
+    acknowledged_details: Detail,
+    backlog_details: Detail,
+    restart_details: Detail,
     brokers: Vec<Broker<'a>>,
     pictures: Vec<Shown<'a>>,
     missing: Vec<&'a str>,
@@ -77,8 +84,14 @@ impl<'a> Page<'a> {
             full_load: tables::full_load(record),
             fixed_rate: tables::fixed_rate(record),
             operations: tables::operations(record),
+            acknowledged: durable_tables::acknowledged(record),
+            backlogs: durable_tables::backlogs(record),
+            restarts: durable_tables::restarts(record),
             stream_details: tables::stream_details(record),
             operation_details: tables::operation_details(record),
+            acknowledged_details: durable_tables::acknowledged_details(record),
+            backlog_details: durable_tables::backlog_details(record),
+            restart_details: durable_tables::restart_details(record),
             brokers: record.brokers.iter().map(Broker::of).collect(),
             pictures: shown.into_iter().map(Shown::of).collect(),
             missing: missing.into_iter().map(Picture::title).collect(),
@@ -123,6 +136,8 @@ struct Broker<'a> {
     version: &'a str,
     driver: &'a str,
     guarantee: &'a str,
+    /// What file system its messages were on.
+    data_place: Option<String>,
     command_line: String,
     processor_time: String,
     memory_peak: String,
@@ -142,6 +157,7 @@ impl<'a> Broker<'a> {
             version: &broker.version,
             driver: &broker.driver,
             guarantee: &broker.guarantee,
+            data_place: broker.data_place.as_ref().map(ToString::to_string),
             command_line: broker.command_line.join(" "),
             processor_time: or_dash(samples.last().map(|sample| {
                 let spent_ns = sample.cpu_user_ns.saturating_add(sample.cpu_system_ns);

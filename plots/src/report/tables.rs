@@ -5,6 +5,7 @@ use measure::{
 };
 use serde::Serialize;
 
+use crate::promises::Promises;
 use crate::quantity::{Quantity, grouped};
 use crate::series::{StreamKey, distinct, operation_in, stream_faults, stream_keys};
 
@@ -14,8 +15,16 @@ const KEPT_UP_SHARE: f64 = 0.99;
 /// A table with a column for each broker.
 #[derive(Debug, Serialize)]
 pub(super) struct Matrix {
-    pub(super) brokers: Vec<String>,
+    pub(super) brokers: Vec<Head>,
     pub(super) rows: Vec<MatrixRow>,
+}
+
+/// A column's broker.
+#[derive(Debug, Serialize)]
+pub(super) struct Head {
+    name: String,
+    /// What it promises, where others promise something else.
+    guarantee: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,10 +41,11 @@ pub(super) struct Cell {
     pub(super) note: String,
     /// What makes the figure worth less than it looks.
     pub(super) fault: Option<String>,
-    /// Whether it is the best of the row's faultless brokers.
+    /// Whether it is the best of the row's faultless brokers that promise the same.
     pub(super) best: bool,
+    /// What is best is highest; `None` does not compete.
     #[serde(skip)]
-    rank: Option<f64>,
+    pub(super) rank: Option<f64>,
 }
 
 /// A table of plain text.
@@ -93,10 +103,10 @@ pub(super) fn operations(record: &RunRecord) -> Matrix {
             rows.push(row(format!("{operation} · {}", clients_label(clients)), &brokers, cell));
         }
     }
-    Matrix { brokers: names(&brokers), rows }
+    Matrix { brokers: heads(record, &brokers), rows }
 }
 
-/// Every figure of every stream.
+/// Every figure of every stream without acknowledgements.
 pub(super) fn stream_details(record: &RunRecord) -> Detail {
     let rows = stream_keys(&record.brokers).into_iter().flat_map(|stream| {
         record.brokers.iter().filter_map(move |broker| {
@@ -202,25 +212,28 @@ fn stream_matrix(
             stream.result_in(broker).map(|result| cell(stream, result))
         })
     });
-    Matrix { rows: rows.collect(), brokers: names(&brokers) }
+    Matrix { rows: rows.collect(), brokers: heads(record, &brokers) }
 }
 
-/// Fills a row, and marks the best of its faultless brokers; ceilings do not compete.
-fn row(
+/// Fills a row, and marks the best of its faultless brokers, of each guarantee one; ceilings do not
+/// compete.
+pub(super) fn row(
     label: String,
     brokers: &[&BrokerRun],
     cell: impl Fn(&BrokerRun) -> Option<Cell>,
 ) -> MatrixRow {
     let mut cells: Vec<Option<Cell>> = brokers.iter().map(|broker| cell(broker)).collect();
-    let competing = brokers.iter().zip(&mut cells).filter_map(|(broker, cell)| {
-        let cell = cell.as_mut()?;
-        let competes = broker.kind == BrokerKind::Broker && cell.fault.is_none();
-        (competes && cell.rank.is_some()).then_some(cell)
-    });
-    if let Some(best) =
-        competing.max_by(|a, b| a.rank.partial_cmp(&b.rank).unwrap_or(std::cmp::Ordering::Equal))
-    {
-        best.best = true;
+    for guarantee in distinct(brokers.iter().map(|broker| &broker.guarantee)) {
+        let competing = brokers.iter().zip(&mut cells).filter_map(|(broker, cell)| {
+            let cell = cell.as_mut()?;
+            let is_peer = broker.kind == BrokerKind::Broker && broker.guarantee == *guarantee;
+            (is_peer && cell.fault.is_none() && cell.rank.is_some()).then_some(cell)
+        });
+        let order = |a: &&mut Cell, b: &&mut Cell| a.rank.partial_cmp(&b.rank);
+        let best = competing.max_by(|a, b| order(a, b).unwrap_or(std::cmp::Ordering::Equal));
+        if let Some(best) = best {
+            best.best = true;
+        }
     }
     MatrixRow { label, cells }
 }
@@ -246,19 +259,25 @@ fn fell_behind(stream: &StreamKey, result: &StreamResult) -> Option<String> {
         .then(|| format!("only {}/s", Quantity::Rate.figure(result.delivered_per_s)))
 }
 
-fn names(brokers: &[&BrokerRun]) -> Vec<String> {
-    brokers.iter().map(|broker| broker.name.clone()).collect()
+/// The heads of columns.
+pub(super) fn heads(record: &RunRecord, brokers: &[&BrokerRun]) -> Vec<Head> {
+    let promises = Promises::of(record);
+    let head = |broker: &&BrokerRun| Head {
+        name: broker.name.clone(),
+        guarantee: promises.of_broker(broker).map(str::to_owned),
+    };
+    brokers.iter().map(head).collect()
 }
 
 fn clients_label(clients: u32) -> String {
     if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") }
 }
 
-fn latency(latency_ns: Option<u64>) -> String {
+pub(super) fn latency(latency_ns: Option<u64>) -> String {
     latency_ns.map_or_else(dash, |ns| Quantity::LatencyNs.figure(ns as f64))
 }
 
-fn latency_figures(summary: &LatencySummary) -> [String; 7] {
+pub(super) fn latency_figures(summary: &LatencySummary) -> [String; 7] {
     [
         summary.mean_ns.map_or_else(dash, |ns| Quantity::LatencyNs.figure(ns)),
         latency(summary.p50_ns),
@@ -270,6 +289,6 @@ fn latency_figures(summary: &LatencySummary) -> [String; 7] {
     ]
 }
 
-fn dash() -> String {
+pub(super) fn dash() -> String {
     "–".to_owned()
 }

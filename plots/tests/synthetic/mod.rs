@@ -1,5 +1,7 @@
 //! A synthetic run record: invented figures, shaped like real ones, to draw pictures from.
 
+mod kept;
+
 use std::time::Duration;
 
 use measure::{
@@ -133,13 +135,19 @@ fn broker_run(invented: &Invented, histograms: &mut HistogramSet) -> BrokerRun {
             operation_result(invented, operation, clients, rate, histograms)
         })
         .collect();
-    let streams = STREAMS
+    let mut streams: Vec<StreamResult> = STREAMS
         .iter()
         .map(|(publishers, subscribers, payload_bytes, load)| {
             let shape = StreamShape::new(*publishers, *subscribers);
             stream_result(invented, shape, *payload_bytes, *load, histograms)
         })
         .collect();
+    let (mut backlogs, mut restarts) = (vec![], vec![]);
+    if invented.name.starts_with("tandem") {
+        streams.push(kept::unread(&streams[0], invented.streams_per_s / 8.0));
+        backlogs.push(kept::backlog(invented.streams_per_s / 30.0, invented.memory_bytes as u64));
+        restarts = kept::restarts((invented.operations_per_s * 1e3) as u64);
+    }
     BrokerRun {
         name: invented.name.to_owned(),
         kind: invented.kind,
@@ -151,8 +159,8 @@ fn broker_run(invented: &Invented, histograms: &mut HistogramSet) -> BrokerRun {
         marks: marks(operations.is_empty()),
         operations,
         streams,
-        backlogs: vec![],
-        restarts: vec![],
+        backlogs,
+        restarts,
         resources: resources(invented),
     }
 }

@@ -1,0 +1,65 @@
+//! What figures of bars have in common: how they are laid out, cut and told.
+
+use measure::BrokerRun;
+
+use super::{Subjects, listed};
+use crate::bar_chart::{Bar, BarChart};
+use crate::figure::column_width_px;
+
+/// Bars shorter than this cannot be compared by eye.
+const BAR_WIDTH_MIN_PX: f64 = 120.0;
+
+/// Bars longer than the longest of a process by this are cut there.
+const CUT_RATIO: f64 = 1.25;
+
+/// Two charts stand beside each other, but long names and long lists of faults need the whole width.
+pub(super) fn bar_columns(charts: &[BarChart]) -> usize {
+    let width_px = column_width_px(2);
+    let fit = charts.iter().all(|chart| chart.bar_width_max(width_px) >= BAR_WIDTH_MIN_PX);
+    if fit { 2 } else { 1 }
+}
+
+/// The longest bar of those who run as a process; see [`longest_of_processes`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Longest(f64);
+
+/// The highest rate of those who run as a process. What the load generator does alone, with no
+/// socket in between, may be many times that, and would leave no room to compare the others.
+pub(super) fn longest_of_processes(
+    subjects: &Subjects<'_>,
+    per_s_in: impl Fn(&BrokerRun) -> Option<f64>,
+) -> Longest {
+    let longest = subjects
+        .brokers()
+        .filter(|(broker, _)| !broker.command_line.is_empty())
+        .filter_map(|(broker, _)| per_s_in(broker))
+        .filter(|per_s| per_s.is_finite())
+        .fold(0.0, f64::max);
+    Longest(longest)
+}
+
+impl Longest {
+    /// How long a bar is drawn, and what is said if that is less than it is.
+    pub(super) fn cut(self, per_s: f64) -> (f64, &'static str) {
+        let length_max = self.0 * CUT_RATIO;
+        match per_s {
+            per_s if self.0 > 0.0 && per_s > length_max => (length_max, " (cut)"),
+            per_s if per_s.is_finite() => (per_s, ""),
+            _ => (0.0, ""),
+        }
+    }
+}
+
+/// A chart for those who cannot see it.
+pub(super) fn in_words(chart: &BarChart) -> String {
+    let bars = chart.bars.iter().map(|bar| {
+        let Bar { series, length_label, ratio_label, .. } = bar;
+        format!("{} {length_label} ({ratio_label})", series.name)
+    });
+    format!("{}: {}.", chart.title, listed(bars))
+}
+
+/// Sentences, one after the other.
+pub(super) fn listed_words(sentences: impl Iterator<Item = String>) -> String {
+    sentences.collect::<Vec<_>>().join(" ")
+}
