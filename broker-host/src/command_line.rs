@@ -28,7 +28,7 @@ Signals:
 
 Exit codes:
   0         stopped as asked
-  1         failed while serving
+  1         failed while serving, or could not store at the end what was to be stored
   2         could not start: bad flag, bad config, an address that cannot be listened on, or a
             data directory that is in use, cannot be read or written, or is damaged
   130, 143  ended at once by a second SIGINT or SIGTERM";
