@@ -154,6 +154,8 @@ impl<'a> Replay<'a> {
         }
         let is_next_littered = self.judge_later(index, end, litter.is_some())?;
         self.report.cleared_next_segment = is_next_littered;
+        // A snapshot seals what it stands for.
+        self.report.was_sealed |= self.proven >= end;
         self.report.was_sealed &= litter.is_none();
         let cut = litter.map(|litter| Cut { segment: base, from: end, until: litter.until });
         Ok(Ending { segment: index, end, proven: self.proven.min(end), cut, is_next_littered })

@@ -85,8 +85,8 @@ pub struct OpenReport {
     pub records: u64,
     /// Where the next record goes.
     pub end: Position,
-    /// Whether the last thing in the journal is a seal: it was closed, or at rest when it ended,
-    /// and nothing can be missing.
+    /// Whether the last thing in the journal is a seal, or a snapshot stands for all of it: it was
+    /// closed, or at rest when it ended, and nothing is missing.
     pub was_sealed: bool,
     /// The torn end, if it had one.
     pub cut: Option<Cut>,
