@@ -235,7 +235,7 @@ impl Journal {
                 medium.filled = span.base;
                 medium.segment = span;
                 medium.file = Arc::clone(&file);
-                self.segments_table().insert(span, Some(file));
+                self.segments_table().give_file(span, file);
             }
         }
         self.want_next_segment(medium, batch);
@@ -280,8 +280,7 @@ impl Journal {
             }
             let sum = BodySum::of(&[]).expect("nothing is short");
             let record = Record { kind: KIND_SEAL, body: &[], sum, level: Level::Synced };
-            tail.append(record, self.seed(), synced, self.options());
-            self.note_end(tail.end);
+            self.append_to(&mut tail, record, synced);
             self.note_sealed(tail.end);
         }
         self.commit_to(&mut medium, Sync::Always, &mut |_| {})?;

@@ -153,6 +153,7 @@ impl Inspection {
         let mut due = snapshot.map_or(first, |snapshot| snapshot.header.position);
         let mut proven = due;
         let mut open_ends = Vec::new();
+        let mut is_linked = false;
         for base in list_segments(storage)? {
             let first = base + SEGMENT_HEADER_BYTES as u64;
             let Some(span) = self.look_at_header(storage, base)? else { continue };
@@ -165,6 +166,7 @@ impl Inspection {
             if survey.frames > 0 {
                 proven = proven.max(base);
             }
+            is_linked = matches!(survey.end, SegmentEnd::Linked { .. });
             open_ends.extend(survey.holes.iter().map(|hole| (base, hole.from)));
             match survey.end {
                 SegmentEnd::Linked { to, .. } => due = due.max(to),
@@ -181,6 +183,13 @@ impl Inspection {
                     open_ends.push((base, at));
                 }
             }
+        }
+        let is_due_there = self
+            .segments
+            .iter()
+            .any(|segment| (segment.base..segment.base + segment.bytes).contains(&due));
+        if is_linked && !is_due_there {
+            self.find(due, due, "expected the segment that follows the last one");
         }
         for (base, at) in open_ends {
             if at < proven {

@@ -69,7 +69,7 @@ impl Journal {
             (restored.current, restored.report.end, options.buffer_bytes_max);
         let segments = Segments::default();
         for segment in &restored.segments {
-            segments.insert(*segment, None);
+            segments.insert(*segment);
         }
         let sealed = if restored.report.was_sealed { end } else { Position::ZERO };
         let journal = Self {
@@ -122,9 +122,7 @@ impl Journal {
                 return Err(AppendError::Closed);
             }
             let synced = self.synced_position();
-            let place = tail.append(record, self.seed, synced, &self.options);
-            self.note_end(tail.end);
-            (place, tail.committer_sleeps)
+            (self.append_to(&mut tail, record, synced), tail.committer_sleeps)
         };
         if committer_sleeps {
             self.work.notify_all();
@@ -177,7 +175,7 @@ impl Journal {
 
     /// All segments, in order.
     pub fn segments(&self) -> Vec<SegmentState> {
-        self.segments.states(self.reached().written)
+        self.segments.states(self.end())
     }
 
     /// Removes the segments that end at or before the last snapshot's position and hold nothing
@@ -257,6 +255,16 @@ impl Journal {
         self.medium.lock().expect("nothing panics while it commits")
     }
 
+    pub(crate) fn append_to(&self, tail: &mut Tail, record: Record<'_>, synced: Position) -> Place {
+        let segment = tail.segment;
+        let place = tail.append(record, self.seed, synced, &self.options);
+        if tail.segment != segment {
+            self.segments.insert(tail.segment);
+        }
+        self.end.store(tail.end.value(), Ordering::Release);
+        place
+    }
+
     /// Sleeps until somebody appends, closes or fails, or until `due`.
     pub(crate) fn sleep<'a>(
         &self,
@@ -278,10 +286,6 @@ impl Journal {
         if self.tail().committer_sleeps {
             self.work.notify_all();
         }
-    }
-
-    pub(crate) fn note_end(&self, end: Position) {
-        self.end.store(end.value(), Ordering::Release);
     }
 
     pub(crate) fn note_sealed(&self, end: Position) {

@@ -60,14 +60,22 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    pub(crate) fn insert(&self, span: Span, file: Option<Arc<dyn StorageFile>>) {
+    /// Adds a segment. Its file need not be made yet: nobody reads from it before it is written.
+    pub(crate) fn insert(&self, span: Span) {
         let segment = Segment {
             span,
             live_bytes: AtomicU64::new(0),
             emptied_at: AtomicU64::new(0),
-            file: Mutex::new(file),
+            file: Mutex::new(None),
         };
         self.table_mut().insert(span.base, Arc::new(segment));
+    }
+
+    /// Says which file is a segment's.
+    pub(crate) fn give_file(&self, span: Span, file: Arc<dyn StorageFile>) {
+        if let Some(segment) = self.table().get(&span.base) {
+            *lock(&segment.file) = Some(file);
+        }
     }
 
     /// The segment that holds a position, and its file.
@@ -116,7 +124,7 @@ impl Segments {
     pub(crate) fn states(&self, journal_end: Position) -> Vec<SegmentState> {
         let state = |segment: &Arc<Segment>| SegmentState {
             base: segment.span.base,
-            end: segment.span.end().min(journal_end),
+            end: segment.span.end().min(journal_end).max(segment.span.base),
             live_bytes: segment.live_bytes.load(Ordering::Relaxed),
             file_bytes: segment.span.bytes,
         };

@@ -91,11 +91,9 @@ impl Walk {
             let chunk_bytes = (self.bytes - offset).min(CHUNK_BYTES as u64) as usize;
             let base = self.base + offset;
             let chunk = self.load(offset, chunk_bytes)?;
-            if let Some(first) = chunk.iter().position(|byte| *byte != 0) {
-                let last = chunk.iter().rposition(|byte| *byte != 0).unwrap_or(first);
-                let until = base + last as u64 + 1;
+            if let Some((first, behind)) = nonzero(chunk) {
                 let from = found.map_or(base + first as u64, |litter| litter.from);
-                found = Some(Litter { from, until });
+                found = Some(Litter { from, until: base + behind as u64 });
             }
             offset += chunk_bytes as u64;
         }
@@ -138,5 +136,34 @@ impl Walk {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
+    }
+}
+
+/// The first byte that is not zero, and the one behind the last.
+fn nonzero(bytes: &[u8]) -> Option<(usize, usize)> {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    // Comparing blocks is many times faster than looking at bytes, and most are zeros.
+    let is_zero = |block: &[u8]| *block == ZEROS[..block.len()];
+    let first_block = bytes.chunks(ZEROS.len()).position(|block| !is_zero(block))?;
+    let start = first_block * ZEROS.len();
+    let first = start + bytes[start..].iter().position(|byte| *byte != 0)?;
+    let last_block = bytes.chunks(ZEROS.len()).rposition(|block| !is_zero(block))?;
+    let end = bytes.len().min((last_block + 1) * ZEROS.len());
+    let last = bytes[..end].iter().rposition(|byte| *byte != 0)?;
+    Some((first, last + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_zero_is_found_wherever_it_is() {
+        assert_eq!(nonzero(&[0; 10_000]), None);
+        for (first, last) in [(0, 0), (5, 4095), (4096, 4096), (1, 9_999), (9_999, 9_999)] {
+            let mut bytes = vec![0; 10_000];
+            (bytes[first], bytes[last]) = (1, 1);
+            assert_eq!(nonzero(&bytes), Some((first, last + 1)));
+        }
     }
 }

@@ -297,7 +297,7 @@ impl<'a> Mending<'a> {
             Some(segment) => first_of(segment.span),
             None => {
                 let end = self.segments.last().map_or(start, |last| last.span.end().max(start));
-                let base = Position::new(end.value().next_multiple_of(SEGMENT_ALIGNMENT));
+                let base = behind_lost_segment(end);
                 self.add_segment(base)?;
                 base + SEGMENT_HEADER_BYTES as u64
             }
@@ -310,26 +310,25 @@ impl<'a> Mending<'a> {
         Ok(())
     }
 
-    /// Makes the segment again that the last one says follows it.
+    /// Makes a segment where the last one says that one follows.
     fn mend_end(&mut self) -> Result<(), OpenError> {
-        let Some(last) = self.segments.last() else { return Ok(()) };
-        let end = last.survey.as_ref().map(|survey| survey.end);
-        let is_closed = match end {
-            Some(SegmentEnd::Linked { .. }) => true,
-            Some(SegmentEnd::Clean(at) | SegmentEnd::Torn(at)) => last.is_short || at < self.proven,
-            None => false,
+        let Some(mut last) = self.segments.pop() else { return Ok(()) };
+        let (after, survey) = (last.span.end(), last.survey.clone());
+        let base = match survey.map(|survey| survey.end) {
+            Some(SegmentEnd::Linked { frame, .. }) => {
+                let base = behind_lost_segment(after);
+                let first = base + SEGMENT_HEADER_BYTES as u64;
+                self.put_gap(&mut last, frame, first)?;
+                self.lose(after, after, first, "expected the segment that follows the last one");
+                Some(base)
+            }
+            Some(SegmentEnd::Clean(at) | SegmentEnd::Torn(at)) => {
+                (last.is_short || at < self.proven).then_some(after)
+            }
+            None => None,
         };
-        if !is_closed {
-            return Ok(());
-        }
-        let base = last.span.end();
-        let first = base + SEGMENT_HEADER_BYTES as u64;
-        let was_linked = matches!(end, Some(SegmentEnd::Linked { .. }));
-        self.add_segment(base)?;
-        if was_linked {
-            self.lose(base, base, first, "expected the segment that follows the last one");
-        }
-        Ok(())
+        self.segments.push(last);
+        base.map_or(Ok(()), |base| self.add_segment(base))
     }
 
     fn add_segment(&mut self, base: Position) -> Result<(), OpenError> {
@@ -395,6 +394,13 @@ impl<'a> Mending<'a> {
         tracing::warn!(file = lost.file, %from, %until, reason, "set aside damaged records");
         self.report.quarantined.push(lost);
     }
+}
+
+/// Where records go on if a segment at `base` is lost whose length nobody knows. No position is
+/// used twice.
+fn behind_lost_segment(base: Position) -> Position {
+    let behind = base + SEGMENT_BYTES_LIMIT;
+    Position::new(behind.value().next_multiple_of(SEGMENT_ALIGNMENT))
 }
 
 /// Which journal this is: what the snapshot says, or a sound header, or at last a damaged one.

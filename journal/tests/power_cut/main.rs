@@ -9,7 +9,9 @@
 //! | environment variable | meaning | default |
 //! |---|---|---|
 //! | `JOURNAL_SEED` | the first seed | 0 |
-//! | `JOURNAL_SEEDS` | how many seeds | 60 |
+//! | `JOURNAL_SEEDS` | how many seeds | 400 |
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests to clippy only inside them")]
 
 mod story;
 mod watched;
@@ -19,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use story::Story;
 use world::World;
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 400;
 
 #[test]
 fn a_power_cut_takes_nothing_that_was_synced() {

@@ -136,9 +136,7 @@ impl World {
         let pieces = [&body[..cut], &body[cut..]];
         let place = self.journal().append(kind, &pieces, level).unwrap();
         let is_retained = self.random.u32(..20) == 0;
-        if is_retained && self.journal().retain(place).is_err() {
-            // The segment is not made yet.
-            self.commit();
+        if is_retained {
             self.journal().retain(place).unwrap();
         }
         self.story.tell(|| format!("append {bytes} bytes at {}, {level:?}", place.position));
