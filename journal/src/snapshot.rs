@@ -39,8 +39,8 @@ impl Journal {
     /// Writes a snapshot: the state that all records before `position` make, as records of the
     /// caller's, which `records` puts into the sink. Recovery begins with them from now on.
     ///
-    /// `position` is what [`end`](Self::end) gave when the state was taken. What precedes it is
-    /// synced first, if it is not yet.
+    /// `position` is what [`end`](Self::end) gave before the state was taken. The records may tell
+    /// of what was appended while they were given: all of it is synced before the snapshot counts.
     ///
     /// # Errors
     /// When the medium fails or `records` does; the snapshot before this one still holds then. If
@@ -58,14 +58,15 @@ impl Journal {
         if let Some(failed) = self.failure() {
             return Err(failed.into());
         }
-        if self.reached().synced < position {
-            self.sync()?;
-        }
         let header = SnapshotHeader { position, id: self.id() };
         let mut sink =
             SnapshotSink::create(self.storage(), header, self.options().record_bytes_max)?;
         records(&mut sink)?;
         sink.finish()?;
+        // What the records tell may be newer than the position: nothing of it may be lost later.
+        if self.reached().synced < self.end() {
+            self.sync()?;
+        }
         for name in COPY_NAMES {
             let unfinished = format!("{name}{UNFINISHED_ENDING}");
             self.storage()
