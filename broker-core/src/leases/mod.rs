@@ -106,6 +106,11 @@ impl Leases {
         self.spans.in_flight()
     }
 
+    /// Messages that a consumer has.
+    pub(crate) fn held(&self, holder: Holder) -> u64 {
+        self.spans.held(holder)
+    }
+
     /// How many more messages may be leased for the first time where `in_flight_max` may be
     /// unsettled. Leasing again needs no room.
     pub(crate) fn room(&self, in_flight_max: u32) -> u64 {

@@ -39,6 +39,8 @@ pub(super) struct Spans {
     deadlines: BTreeSet<(Now, u64)>,
     /// In flight.
     holders: BTreeSet<(Holder, u64)>,
+    /// Messages in flight that each consumer has, where it has any.
+    held: BTreeMap<Holder, u64>,
     /// Returned.
     dues: BTreeSet<(Now, u64)>,
     due: BTreeSet<u64>,
@@ -62,6 +64,10 @@ impl Spans {
 
     pub(super) fn in_flight(&self) -> u64 {
         self.in_flight
+    }
+
+    pub(super) fn held(&self, holder: Holder) -> u64 {
+        self.held.get(&holder).copied().unwrap_or(0)
     }
 
     /// Offset of the oldest unsettled message.
@@ -163,6 +169,7 @@ impl Spans {
             State::InFlight { holder, deadline, .. } => {
                 self.deadlines.insert((deadline, first));
                 self.holders.insert((holder, first));
+                *self.held.entry(holder).or_default() += offsets.count();
                 self.in_flight += offsets.count();
             }
             State::Returned { due, .. } => {
@@ -184,6 +191,7 @@ impl Spans {
         let indexed = match state {
             State::InFlight { holder, deadline, .. } => {
                 self.in_flight -= offsets.count();
+                self.let_go(holder, offsets.count());
                 self.holders.remove(&(holder, first)) & self.deadlines.remove(&(deadline, first))
             }
             State::Returned { due, .. } => self.dues.remove(&(due, first)),
@@ -192,6 +200,15 @@ impl Spans {
         };
         assert!(indexed, "the span at {first} is missing from an index");
         (offsets, state)
+    }
+
+    /// A consumer has so many messages less.
+    fn let_go(&mut self, holder: Holder, count: u64) {
+        let held = self.held.get_mut(&holder).expect("who has a span has its messages");
+        *held -= count;
+        if *held == 0 {
+            self.held.remove(&holder);
+        }
     }
 
     /// Panics where neighbours of equal state are two spans, or an index holds more than it should.
@@ -206,5 +223,6 @@ impl Spans {
         let indexed = self.deadlines.len() + self.dues.len() + self.due.len() + self.dead.len();
         assert_eq!(indexed, spans.len());
         assert_eq!(self.holders.len(), self.deadlines.len());
+        assert_eq!(self.held.values().sum::<u64>(), self.in_flight);
     }
 }

@@ -6,9 +6,9 @@ use super::reading::{Pulled, Pushed, mismatch};
 use super::state::State;
 use super::subscriptions::{Grip, Group, SubscriptionKey, not_subscribed};
 use crate::journal::{LeaseTerms, Record, Waits};
-use crate::leases::{Backoff, Delay, GivenBack, Holder, Offsets, Redelivery};
+use crate::leases::{Backoff, Delay, Holder, Offsets, Redelivery};
 use crate::log::{FetchLimit, Fetched, Log};
-use crate::{Broker, Now, SessionKey, Wakes};
+use crate::{Broker, Cause, Now, SessionKey, Wake, Wakes};
 use protocol::{Code, Durability, OffsetRange, Refusal, SettleAnswer, Verdict};
 
 /// A message that was delivered in vain, on its way to the dead-letter topic.
@@ -37,6 +37,24 @@ impl LeaseTerms {
             deliveries_max: self.deliveries_max,
             backoff: Backoff { ms_min: self.backoff_ms_min, ms_max: self.backoff_ms_max },
         }
+    }
+}
+
+impl Group {
+    /// How many more messages one of so many consumers may be given, which have equal parts of the
+    /// window: so one that does not acknowledge leaves the others theirs.
+    fn part(&self, holder: Holder, consumers: u64) -> u64 {
+        let part = u64::from(self.terms.in_flight_max).div_ceil(consumers.max(1));
+        part.saturating_sub(self.leases.held(holder))
+    }
+
+    /// How many more messages one of so many consumers is given until all have equally many, when
+    /// what there is to lease is leased.
+    fn level(&self, holder: Holder, consumers: u64, visible: u64) -> u64 {
+        let room = self.leases.room(self.terms.in_flight_max);
+        let fresh = visible.saturating_sub(self.leases.next()).min(room);
+        let level = (self.leases.unsettled() + fresh).div_ceil(consumers.max(1));
+        level.saturating_sub(self.leases.held(holder))
     }
 }
 
@@ -196,17 +214,17 @@ impl State {
         }
     }
 
-    /// A consumer is gone: others get what it had.
+    /// A consumer is gone: others get what it had, and its part of the window.
     pub(super) fn release_leases(&mut self, grip: Grip, wakes: &mut Wakes) {
         let Some(group) = &mut self.subscriptions.at(grip.key).group else { return };
         let deliveries_max = group.terms.deliveries_max;
-        let holder = Holder::Attachment(grip.attachment);
-        let GivenBack { again, .. } = group.leases.release(holder, deliveries_max);
-        if again > 0 {
-            self.wake_consumers(grip.key, wakes);
-        }
+        group.leases.release(Holder::Attachment(grip.attachment), deliveries_max);
+        self.wake_consumers(grip.key, wakes);
     }
 
+    /// Leases messages to a consumer that is pushed to. It has its part of the window at most; and
+    /// where there are others it takes as much as makes all have equally many, and the rest only
+    /// when they had their turn.
     pub(super) fn fetch_leased(
         &mut self,
         grip: Grip,
@@ -214,12 +232,33 @@ impl State {
         now: Now,
         wakes: &mut Wakes,
     ) -> Result<Pushed, Refusal> {
-        let leased =
-            self.lease(grip.key, Holder::Attachment(grip.attachment), limit, now, wakes)?;
-        if !leased.more {
+        let holder = Holder::Attachment(grip.attachment);
+        let visible = self.log.visible_offset();
+        let subscription = self.subscriptions.at(grip.key);
+        let consumers = subscription.attachments.len() as u64;
+        let attachment = subscription.attachment(grip.attachment);
+        let gave_way = attachment.is_some_and(|found| std::mem::take(&mut found.gave_way));
+        let group = subscription.group.as_ref().expect("the caller looked for it");
+        let part = group.part(holder, consumers);
+        let wanted =
+            if gave_way { part } else { part.min(group.level(holder, consumers, visible)) };
+        let count_max = limit.count_max.min(u32::try_from(wanted).unwrap_or(u32::MAX));
+        let leased = self.lease(grip.key, holder, FetchLimit { count_max, ..limit }, now, wakes)?;
+        let more = leased.more && part > u64::from(leased.fetched.count);
+        if !more {
             self.wait(grip);
+        } else if consumers > 1 {
+            self.give_way(grip, wakes);
         }
-        Ok(leased)
+        Ok(Pushed { more: more && consumers == 1, ..leased })
+    }
+
+    /// Has a consumer go on when all that were woken before it had their turn.
+    fn give_way(&mut self, grip: Grip, wakes: &mut Wakes) {
+        let Some(attachment) = self.subscriptions.attachment(grip) else { return };
+        attachment.gave_way = true;
+        let cause = Cause::Readable { subscription: attachment.number };
+        wakes.push(Wake { session: attachment.session, cause });
     }
 
     pub(super) fn pull_leased(
@@ -246,7 +285,8 @@ impl State {
         })
     }
 
-    /// Leases messages to `holder`: those that came back first, then new ones.
+    /// Leases messages to `holder`: those that came back first, then new ones. Gives whether
+    /// there is more to lease, of which consumers that wait are told.
     fn lease(
         &mut self,
         key: SubscriptionKey,
@@ -257,19 +297,20 @@ impl State {
     ) -> Result<Pushed, Refusal> {
         let Self { log, subscriptions, .. } = self;
         let subscription = subscriptions.at(key);
-        let consumers = subscription.attachments.len().max(1) as u32;
         let cursor = &mut subscription.cursor;
         let group = subscription.group.as_mut().expect("the caller looked for it");
         let before = group.leases.floor();
-        if group.leases.next_due().is_some_and(|due| due <= now) {
+        let is_due = group.leases.next_due().is_some_and(|due| due <= now);
+        if is_due {
             let redelivery = group.redelivery();
             group.leases.expire(now, redelivery);
         }
         let lost = overtake(group, log);
-        let share = (group.terms.in_flight_max / consumers).max(1);
-        let limit = FetchLimit { count_max: limit.count_max.min(share), ..limit };
         let deadline = now.plus_ms(u64::from(group.terms.ack_timeout_ms));
         let (mut fetched, deliveries) = match group.leases.due(now) {
+            _ if limit.count_max == 0 => {
+                (Fetched { base_offset: group.leases.next(), ..Fetched::default() }, 1)
+            }
             Some(run) => {
                 let count_max = u32::try_from(run.offsets.count()).unwrap_or(u32::MAX);
                 let limit = FetchLimit { count_max: limit.count_max.min(count_max), ..limit };
@@ -296,6 +337,10 @@ impl State {
             || (has_room && group.leases.next() < log.visible_offset());
         let after = group.leases.floor();
         self.reader_moved(key, before, after, wakes);
+        // Others may wait since all there was had been leased, or was not due.
+        if more && (is_due || before < after || fetched.count > 0) {
+            self.wake_consumers(key, wakes);
+        }
         Ok(Pushed { fetched, deliveries, more })
     }
 }

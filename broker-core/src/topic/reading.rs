@@ -86,8 +86,15 @@ impl Topic {
                 }
             }
             let id = broker.tally().next_attachment();
-            let attachment =
-                Attachment { id, session, number, push, waiting: false, overrun: false };
+            let attachment = Attachment {
+                id,
+                session,
+                number,
+                push,
+                waiting: false,
+                overrun: false,
+                gave_way: false,
+            };
             let grip = state.subscriptions.attach(key, attachment);
             let subscription = state.subscriptions.at(key);
             subscription.go_back(&state.log);

@@ -33,6 +33,9 @@ pub(super) struct Attachment {
     pub(super) waiting: bool,
     /// Whether publishers were held for it in vain; they are not held again until it caught up.
     pub(super) overrun: bool,
+    /// Whether it left the other consumers of its group time to take their part of what there is,
+    /// and may take what they left.
+    pub(super) gave_way: bool,
 }
 
 /// What makes a subscription one whose messages are acknowledged one by one.
