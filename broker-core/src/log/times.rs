@@ -40,12 +40,13 @@ impl Times {
     /// and few others are.
     pub(super) fn offset_at(&self, since: Now) -> u64 {
         let later = self.marks.partition_point(|mark| mark.at < since);
-        // What came after the last earlier mark may have come just after `since`.
-        let exact = self.marks.get(later).is_some_and(|mark| mark.at == since);
-        let index = if exact { later } else { later.saturating_sub(1) };
-        match self.marks.get(later) {
-            None => self.marks.back().map_or(0, |last| self.after(last, since)),
-            Some(_) => self.marks[index].offset,
+        let Some(mark) = self.marks.get(later) else {
+            return self.marks.back().map_or(0, |last| self.after(last, since));
+        };
+        match later.checked_sub(1).map(|earlier| self.marks[earlier]) {
+            // What came without a mark after that one may have come just after `since`.
+            Some(last) if mark.at > since && since.ms_since(last.at) < MARK_MS_MIN => last.offset,
+            _ => mark.offset,
         }
     }
 
