@@ -37,6 +37,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
         Command::Unsubscribe(subscription) => {
             commands::unsubscribe(arguments, subscription, output)
         }
+        Command::Seek(seek) => commands::seek(arguments, seek, output),
         Command::Subscribers { topic } => commands::subscribers(arguments, topic, output),
         Command::Info => commands::info(arguments, output),
         Command::Journal(command) => commands::journal(command, output),

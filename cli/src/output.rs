@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use client_api::Headers;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, StdoutLock, Write};
 
@@ -12,6 +13,17 @@ pub(crate) enum Format {
     Plain,
     /// Programs.
     Json,
+}
+
+/// A message, and what of it is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) offset: u64,
+    pub(crate) payload: &'a [u8],
+    /// How often it was delivered, where that is counted.
+    pub(crate) deliveries: Option<u32>,
+    /// Its headers, where they were asked for.
+    pub(crate) headers: Option<Headers<'a>>,
 }
 
 /// Standard output.
@@ -34,15 +46,27 @@ impl Output {
         }
     }
 
-    /// Prints a message: its bytes as they are, or an object with its offset.
-    pub(crate) fn message(&mut self, offset: u64, payload: &[u8]) -> io::Result<()> {
+    /// Prints a message: its bytes as they are, after its headers where they are to be shown, or
+    /// an object with its offset.
+    pub(crate) fn message(&mut self, message: &Shown<'_>) -> io::Result<()> {
+        let headers = message.headers.map(headers_object);
         match self.format {
             Format::Plain => {
-                self.writer.write_all(payload)?;
+                if let Some(headers) = headers {
+                    write!(self.writer, "{headers}\t")?;
+                }
+                self.writer.write_all(message.payload)?;
                 self.writer.write_all(b"\n")
             }
             Format::Json => {
-                let object = json!({ "offset": offset, "message": text_or_base64(payload) });
+                let payload = text_or_base64(message.payload);
+                let mut object = json!({ "offset": message.offset, "message": payload });
+                if let Some(headers) = headers {
+                    object["headers"] = headers;
+                }
+                if let Some(deliveries) = message.deliveries {
+                    object["deliveries"] = deliveries.into();
+                }
                 writeln!(self.writer, "{object}")
             }
         }
@@ -64,6 +88,11 @@ impl Output {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
+}
+
+/// Of headers with the same key, the last.
+fn headers_object(headers: Headers<'_>) -> Value {
+    headers.map(|(key, value)| (key.to_owned(), text_or_base64(value))).collect()
 }
 
 /// Text as it is, other bytes in base64: never lossily.

@@ -4,7 +4,7 @@
 mod peer;
 
 use peer::Broker;
-use protocol::{BatchBuilder, Code, Refusal, Response};
+use protocol::{BatchBuilder, Code, Durability, Messages, Refusal, Request, Response};
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
@@ -138,6 +138,117 @@ fn bytes_that_are_no_text_are_pulled_as_base64() {
     let ran = run(&broker, &arguments);
     let expected = "{\"message\":{\"base64\":\"/wA=\"},\"offset\":0}\n{\"remaining\":4}\n";
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{}", ran.stderr);
+    broker.join();
+}
+
+#[test]
+fn a_topic_is_made_with_its_storage_and_durability() {
+    let broker = Broker::start(|listener| {
+        let mut it = listener.accept();
+        let create = it.expect("storage: Some(Disk), durability: Some(Os)");
+        it.reply(create, &Response::Done);
+    });
+    let arguments = ["topic", "create", "Orders", "--storage", "disk", "--durability", "os"];
+    assert_eq!(run(&broker, &arguments).code, Some(0));
+    broker.join();
+}
+
+#[test]
+fn an_idempotent_publication_with_headers_survives_a_lost_connection() {
+    let broker = Broker::start(|listener| {
+        let number = |it: &mut peer::Connection| {
+            it.next(|correlation, request| {
+                let Request::Publish { messages: Messages::Batch(batch), terms, .. } = request
+                else {
+                    panic!("expected a publication, found {request:?}");
+                };
+                let headers = batch.records().next().expect("a message").headers;
+                assert_eq!(headers.value_of("colour"), Some(&b"red"[..]));
+                assert_eq!(terms.durability, Some(Durability::Sync));
+                (correlation, terms.sequence.expect("a number"))
+            })
+        };
+        let mut it = listener.accept();
+        let (_, first) = number(&mut it);
+        drop(it);
+        let mut it = listener.accept();
+        let (publish, again) = number(&mut it);
+        assert_eq!(first, again, "the broker knows it again");
+        it.reply(publish, &Response::Published { base_offset: 7, count: 1 });
+    });
+    let arguments =
+        ["pub", "News", "m", "--idempotent", "--durability", "sync", "--header", "colour=red"];
+    let ran = run(&broker, &arguments);
+    let expected = "published 1 message to News at offset 7\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{}", ran.stderr);
+    broker.join();
+}
+
+#[test]
+fn what_a_group_follows_is_acknowledged_when_it_was_printed() {
+    let broker = Broker::start(|listener| {
+        let mut it = listener.accept();
+        let subscription = it.expect("start: Latest, acks: Some(AckTerms { ack_timeout_ms: 1000, in_flight_max: 0, deliveries_max: 3, backoff_ms_min: 5, backoff_ms_max: 9, dead_letter: Some(\"D\") })");
+        it.reply(subscription, &Response::Subscribed { next_offset: 3 });
+        it.deliver(subscription, 3, &["three"]);
+        it.expect("first: 3, count: 1 }], verdict: Ack");
+        let mut builder = BatchBuilder::new();
+        builder.push_with_headers([("k", &b"v"[..])], b"one").expect("small");
+        builder.push(b"two").expect("small");
+        let batch = builder.batch();
+        it.reply(subscription, &Response::Redeliver { base_offset: 1, deliveries: 2, batch });
+        it.expect("first: 1, count: 1 }], verdict: Ack");
+        let detach = it.expect("Detach");
+        it.reply(detach, &Response::Done);
+    });
+    let terms = "--start latest --ack-timeout-ms 1000 --deliveries-max 3 --backoff-ms-min 5 \
+                 --backoff-ms-max 9 --dead-letter D --headers --count 2";
+    let arguments: Vec<_> = ["--json", "sub", "News", "--group", "g"]
+        .into_iter()
+        .chain(terms.split_whitespace())
+        .collect();
+    let ran = run(&broker, &arguments);
+    let expected = "{\"deliveries\":1,\"headers\":{},\"message\":\"three\",\"offset\":3}\n\
+        {\"deliveries\":2,\"headers\":{\"k\":\"v\"},\"message\":\"one\",\"offset\":1}\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{}", ran.stderr);
+    broker.join();
+}
+
+#[test]
+fn what_a_group_pulls_is_acknowledged_when_it_was_printed() {
+    let broker = Broker::start(|listener| {
+        let mut it = listener.accept();
+        let pull = it.expect("Pull { topic: \"News\", subscriber: \"g\"");
+        let mut builder = BatchBuilder::new();
+        builder.push_with_headers([("k", &b"\xff"[..])], b"one").expect("small");
+        builder.push(b"two").expect("small");
+        let (lost, remaining, batch) = (0, 0, builder.batch());
+        let leased = Response::Leased { base_offset: 4, lost, remaining, deliveries: 1, batch };
+        it.reply(pull, &leased);
+        let settle = it.expect("first: 4, count: 2 }], verdict: Ack");
+        it.reply(settle, &Response::Done);
+    });
+    let ran = run(&broker, &["pull", "News", "--group", "g", "--headers"]);
+    let expected = "{\"k\":{\"base64\":\"/w==\"}}\tone\n{}\ttwo\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{}", ran.stderr);
+    broker.join();
+}
+
+#[test]
+fn a_subscription_is_moved_and_told_where_it_is() {
+    let broker = Broker::start(|listener| {
+        let mut it = listener.accept();
+        let seek = it.expect("subscriber: \"me\", to: Time { unix_ms: 1785585600000 }");
+        it.reply(seek, &Response::Subscribed { next_offset: 12 });
+        let mut it = listener.accept();
+        let seek = it.expect("Seek");
+        let refusal = Refusal::new(Code::NotSubscribed, "me is not subscribed");
+        it.reply(seek, &Response::Refused(refusal));
+    });
+    let arguments = ["seek", "News", "--id", "me", "--to", "time:2026-08-01T12:00:00Z"];
+    let ran = run(&broker, &arguments);
+    assert_eq!(ran.stdout, "me was moved in News and reads offset 12 next\n", "{}", ran.stderr);
+    assert_eq!(run(&broker, &["seek", "News", "--group", "me", "--to", "latest"]).code, Some(1));
     broker.join();
 }
 

@@ -71,7 +71,10 @@ fn show_dead_letters(client: &mut Client) -> Result<(), Error> {
     client.subscribe(DEAD_LETTER, &reader)?;
     for message in client.pull(DEAD_LETTER, &reader)?.messages {
         let words = String::from_utf8_lossy(&message.payload);
-        println!("{words} was given up: {:?}", message.headers().collect::<Vec<_>>());
+        println!("{words} was given up:");
+        for (key, value) in message.headers() {
+            println!("  {key}: {}", String::from_utf8_lossy(value));
+        }
     }
     client.unsubscribe(DEAD_LETTER, &reader)
 }

@@ -15,7 +15,7 @@ pub(crate) fn topic(
     match command {
         TopicCommand::Create(creation) => {
             let topic = &creation.topic;
-            client.create_topic_with(topic, creation.retention())?;
+            client.create_topic_with(topic, creation.options())?;
             output.line(&format!("created {topic}"), &json!({ "created": topic }))?;
         }
         TopicCommand::Delete { topic } => {

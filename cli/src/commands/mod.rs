@@ -5,7 +5,7 @@ mod inspect;
 mod journal;
 mod publish;
 
-pub(crate) use consume::{follow, pull, subscribe, unsubscribe};
+pub(crate) use consume::{follow, pull, seek, subscribe, unsubscribe};
 pub(crate) use inspect::{info, ping, subscribers, topic};
 pub(crate) use journal::journal;
 pub(crate) use publish::publish;

@@ -5,6 +5,7 @@ use crate::arguments::{Arguments, Publication};
 use crate::failure::Failure;
 use crate::output::Output;
 use client_api::blocking::Client;
+use client_api::{BatchBuilder, Error, IdempotentPublisher, Published};
 use serde_json::json;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -16,39 +17,81 @@ pub(crate) fn publish(
     publication: &Publication,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let topic = &publication.topic;
-    let mut client = connect_once(arguments)?;
+    let mut publisher = Publisher::connect(arguments, publication)?;
     if let Some(path) = &publication.file {
         let message =
             std::fs::read(path).map_err(|source| Failure::File { path: path.clone(), source })?;
-        return publish_batch(&mut client, topic, &[message], output);
+        return publisher.publish(&[message], output);
     }
     if !publication.messages.is_empty() {
-        return publish_batch(&mut client, topic, &publication.messages, output);
+        return publisher.publish(&publication.messages, output);
     }
     let mut input = BufReader::with_capacity(BATCH_BYTES, io::stdin().lock());
     let mut lines = Vec::new();
     while read_lines(&mut input, &mut lines).map_err(Failure::Input)? {
-        publish_batch(&mut client, topic, &lines, output)?;
+        publisher.publish(&lines, output)?;
         output.flush()?;
     }
     Ok(())
 }
 
-fn publish_batch(
-    client: &mut Client,
-    topic: &str,
-    messages: &[impl AsRef<[u8]>],
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let base_offset = client.publish_batch(topic, messages)?;
-    let count = messages.len();
-    let plain = match count {
-        1 => format!("published 1 message to {topic} at offset {base_offset}"),
-        _ => format!("published {count} messages to {topic} from offset {base_offset}"),
-    };
-    let object = json!({ "topic": topic, "base_offset": base_offset, "count": count });
-    Ok(output.line(&plain, &object)?)
+/// Publishes batch after batch in the way that was asked for.
+struct Publisher<'a> {
+    client: Client,
+    publication: &'a Publication,
+    idempotent: Option<IdempotentPublisher>,
+    batch: BatchBuilder,
+}
+
+impl<'a> Publisher<'a> {
+    fn connect(arguments: &Arguments, publication: &'a Publication) -> Result<Self, Error> {
+        let new = || {
+            let publisher = IdempotentPublisher::new(&publication.topic);
+            match publication.durability() {
+                Some(durability) => publisher.durability(durability),
+                None => publisher,
+            }
+        };
+        let idempotent = publication.idempotent.then(new);
+        let client = match &idempotent {
+            Some(_) => Client::connect_with(&arguments.broker, arguments.options())?,
+            None => connect_once(arguments)?,
+        };
+        Ok(Self { client, publication, idempotent, batch: BatchBuilder::new() })
+    }
+
+    fn publish(
+        &mut self,
+        messages: &[impl AsRef<[u8]>],
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let topic = &self.publication.topic;
+        self.batch.clear();
+        for message in messages {
+            let headers = self.publication.headers.iter();
+            let headers = headers.map(|(key, value)| (key.as_str(), value.as_bytes()));
+            let pushed = self.batch.push_with_headers(headers, message.as_ref());
+            pushed.map_err(Error::Refused)?;
+        }
+        let Published { base_offset, count } = self.send()?;
+        let plain = match count {
+            1 => format!("published 1 message to {topic} at offset {base_offset}"),
+            _ => format!("published {count} messages to {topic} from offset {base_offset}"),
+        };
+        let object = json!({ "topic": topic, "base_offset": base_offset, "count": count });
+        Ok(output.line(&plain, &object)?)
+    }
+
+    fn send(&mut self) -> Result<Published, Error> {
+        let Self { client, publication, idempotent, batch } = self;
+        let (topic, batch) = (&publication.topic, batch.batch());
+        let ticket = match (idempotent, publication.durability()) {
+            (Some(publisher), _) => client.send_records_idempotent(publisher, batch)?,
+            (None, Some(durability)) => client.send_records_durably(topic, batch, durability)?,
+            (None, None) => client.send_records(topic, batch)?,
+        };
+        client.wait(ticket)
+    }
 }
 
 /// Waits for a line, and takes with it all whole lines that are here already. `false` at the end.

@@ -111,6 +111,24 @@ impl Client {
         Ok(ticket)
     }
 
+    /// As [`send_records`](Self::send_records), acknowledged as
+    /// [`publish_durably`](Self::publish_durably) says.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_records_durably(
+        &mut self,
+        topic: &str,
+        batch: Batch<'_>,
+        durability: Durability,
+    ) -> Result<Ticket, Error> {
+        self.wait_for_room()?;
+        let (durability, now) = (Some(durability), Instant::now());
+        let ticket = self.session.handle_publish_records(topic, batch, durability, now)?;
+        self.flush_if_large()?;
+        Ok(ticket)
+    }
+
     /// Publishes a message of an idempotent publisher, and waits until the broker has it: once,
     /// however often the connection was lost in between. Returns its offset.
     ///

@@ -1,8 +1,12 @@
 //! What may be typed.
 
+mod reading;
+
+pub(crate) use reading::{Ack, Following, Making, Pull, Seek, Showing, Subscription, Terms};
+
 use crate::output::Format;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use client_api::{AckMode, LagPolicy, Options, Reconnect, Retention};
+use client_api::{Durability, Options, Reconnect, Retention, StorageClass, TopicOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,10 +81,12 @@ pub(crate) enum Command {
     Sub(Following),
     /// Take and print the unread messages of a subscription
     Pull(Pull),
-    /// Make a named subscription that begins with the oldest message held
-    Subscribe(Subscription),
-    /// Remove a named subscription
+    /// Make a named subscription, or a group's
+    Subscribe(Making),
+    /// Remove a named subscription, or a group's
     Unsubscribe(Subscription),
+    /// Move a named subscription, or a group's, to another place in its topic
+    Seek(Seek),
     /// List the subscribers of a topic
     Subscribers {
         /// The topic's name
@@ -143,14 +149,60 @@ pub(crate) struct Creation {
     /// Age of the oldest message that the topic keeps [default: the broker's]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
     retention_age_ms: Option<u64>,
+    /// Where its messages are kept: in memory, where they end with the broker, or on disk
+    /// [default: the broker's]
+    #[arg(long, value_enum)]
+    storage: Option<Storage>,
+    /// When a publication to it is acknowledged, on disk: sync, when it is on stable storage, and
+    /// survives a loss of power; or os, when the operating system has it, and survives the broker
+    /// alone [default: the broker's]
+    #[arg(long, value_enum)]
+    durability: Option<Durable>,
 }
 
 impl Creation {
-    pub(crate) fn retention(&self) -> Retention {
-        Retention {
+    pub(crate) fn options(&self) -> TopicOptions {
+        let retention = Retention {
             bytes_max: self.retention_bytes,
             messages_max: self.retention_messages,
             age_ms_max: self.retention_age_ms,
+        };
+        TopicOptions {
+            retention,
+            storage: self.storage.map(StorageClass::from),
+            durability: self.durability.map(Durability::from),
+        }
+    }
+}
+
+/// Where messages are kept.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Storage {
+    Memory,
+    Disk,
+}
+
+impl From<Storage> for StorageClass {
+    fn from(storage: Storage) -> Self {
+        match storage {
+            Storage::Memory => Self::Memory,
+            Storage::Disk => Self::Disk,
+        }
+    }
+}
+
+/// When a publication is acknowledged.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Durable {
+    Os,
+    Sync,
+}
+
+impl From<Durable> for Durability {
+    fn from(durable: Durable) -> Self {
+        match durable {
+            Durable::Os => Self::Os,
+            Durable::Sync => Self::Sync,
         }
     }
 }
@@ -182,87 +234,37 @@ pub(crate) struct Publication {
     /// Publish a file as one message
     #[arg(long, group = "source", value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
-}
-
-/// What to follow.
-#[derive(Args, Debug)]
-pub(crate) struct Following {
-    /// The topic's name
-    pub(crate) topic: String,
-    /// Go on with the named subscription of this subscriber, making it where there is none; it
-    /// stays when this ends. Without it, the subscription begins with the oldest message held and
-    /// ends with this
-    #[arg(long, value_name = "SUBSCRIBER")]
-    pub(crate) id: Option<String>,
-    /// End after so many messages. With --ack on-send, what the broker sent beyond them counts as
-    /// read too
-    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) count: Option<u64>,
-    /// When a message counts as read: explicit, when it was printed, so that none is lost; or
-    /// on-send, when the broker sent it, so that none is printed twice
-    #[arg(long, value_enum, default_value_t = Ack::Explicit)]
-    pub(crate) ack: Ack,
-    /// What happens when this is too slow for what the topic holds: skip ahead and tell how many
-    /// messages were lost, be disconnected, or hold the publishers
-    #[arg(long, value_enum, default_value_t = Lag::Skip)]
-    pub(crate) lag_policy: Lag,
-}
-
-/// When a message counts as read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Ack {
-    Explicit,
-    OnSend,
-}
-
-impl From<Ack> for AckMode {
-    fn from(ack: Ack) -> Self {
-        match ack {
-            Ack::Explicit => Self::Cumulative,
-            Ack::OnSend => Self::OnSend,
-        }
-    }
-}
-
-/// What happens to who is too slow.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Lag {
-    Skip,
-    Disconnect,
-    Hold,
-}
-
-impl From<Lag> for LagPolicy {
-    fn from(lag: Lag) -> Self {
-        match lag {
-            Lag::Skip => Self::Skip,
-            Lag::Disconnect => Self::Disconnect,
-            Lag::Hold => Self::Hold,
-        }
-    }
-}
-
-/// What to pull.
-#[derive(Args, Debug)]
-pub(crate) struct Pull {
-    #[command(flatten)]
-    pub(crate) of: Subscription,
-    /// Take at most so many messages [default: all]
-    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max: Option<u32>,
-    /// Make the subscription first, where there is none
+    /// Give each message this header; may be given several times
+    #[arg(long = "header", value_name = "KEY=VALUE", value_parser = parse_header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// When the broker acknowledges: os or sync, at most what the topic was made with [default:
+    /// the topic's]
+    #[arg(long, value_enum)]
+    durability: Option<Durable>,
+    /// Number the messages, and repeat what was not acknowledged when the connection was lost and
+    /// made again: the broker appends each number once. Without it, a lost connection leaves in
+    /// doubt what was published last
     #[arg(long)]
-    pub(crate) subscribe: bool,
+    pub(crate) idempotent: bool,
 }
 
-/// One named subscription.
-#[derive(Args, Debug)]
-pub(crate) struct Subscription {
-    /// The topic's name
-    pub(crate) topic: String,
-    /// The subscriber
-    #[arg(long, value_name = "SUBSCRIBER")]
-    pub(crate) id: String,
+impl Publication {
+    pub(crate) fn durability(&self) -> Option<Durability> {
+        self.durability.map(Durability::from)
+    }
+}
+
+/// The longest key or value of a header.
+const HEADER_BYTES_MAX: usize = u16::MAX as usize;
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.len().max(value.len()) > HEADER_BYTES_MAX => {
+            Err(format!("expected a key and a value of at most {HEADER_BYTES_MAX} bytes"))
+        }
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected a key and a value, such as colour=red".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -305,5 +307,7 @@ mod tests {
         assert!(parse(&["--stdin-lines"]).is_ok());
         assert!(parse(&["--file", "path", "one"]).is_err());
         assert!(parse(&["--file", "path", "--stdin-lines"]).is_err());
+        assert!(parse(&["one", "--header", "a=b=c", "--header", "d="]).is_ok());
+        assert!(parse(&["one", "--header", "=b"]).is_err());
     }
 }
