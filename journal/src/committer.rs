@@ -1,6 +1,7 @@
 //! Group commit: all that waits is written in one go and synced once.
 
 use crate::frame::{BodySum, KIND_SEAL};
+use crate::grouping::Grouping;
 use crate::journal::Journal;
 use crate::segment::segment_name;
 use crate::segments::Span;
@@ -31,6 +32,7 @@ pub(crate) struct Medium {
     filled: Position,
     /// The buffer that the next commit gives to those who append.
     spare: Vec<u8>,
+    pub(crate) grouping: Grouping,
 }
 
 impl Medium {
@@ -40,7 +42,8 @@ impl Medium {
         end: Position,
         buffer_bytes: usize,
     ) -> Self {
-        Self { segment, file, filled: end, spare: Vec::with_capacity(buffer_bytes) }
+        let spare = Vec::with_capacity(buffer_bytes);
+        Self { segment, file, filled: end, spare, grouping: Grouping::default() }
     }
 }
 
@@ -139,13 +142,20 @@ impl Journal {
         let options = self.options();
         let sync_due = unsynced_since.map(|at| at + Duration::from_millis(options.sync_ms_max));
         let seal_due = Instant::now() + Duration::from_millis(options.seal_idle_ms);
+        let grouping = self.medium().grouping;
+        let mut group_due = None;
         let mut tail = self.tail();
         loop {
             if self.has_failed() {
                 return Work::End;
             }
             let is_sync_due = || sync_due.is_some_and(|due| due <= Instant::now());
-            if !tail.batch.is_empty() {
+            let is_group_awaited = !tail.batch.is_empty()
+                && !tail.batch.wants_write
+                && tail.batch.syncs_wanted < grouping.size_awaited()
+                && *group_due.get_or_insert_with(|| Instant::now() + grouping.wait_max())
+                    > Instant::now();
+            if !tail.batch.is_empty() && (!is_group_awaited || tail.is_closed) {
                 return Work::Commit(if is_sync_due() { Sync::Always } else { Sync::AsAsked });
             }
             if tail.is_closed {
@@ -158,11 +168,13 @@ impl Journal {
                 return Work::Report;
             }
             let due = match sync_due {
+                _ if is_group_awaited => group_due,
                 Some(due) => Some(due),
                 None if self.is_sealed(tail.end) => None,
                 None if seal_due <= Instant::now() => return Work::Seal,
                 None => Some(seal_due),
             };
+            tail.syncs_awaited = if is_group_awaited { grouping.size_awaited() } else { 0 };
             tail.committer_sleeps = true;
             tail = self.sleep(tail, due);
             tail.committer_sleeps = false;
@@ -196,13 +208,17 @@ impl Journal {
         };
         self.write(medium, &mut batch)?;
         self.advance_written(end);
-        let wants_sync = batch.wants_sync || sync == Sync::Always;
+        let wants_sync = batch.syncs_wanted > 0 || sync == Sync::Always;
         if wants_sync && self.reached().synced != end {
             if batch.wants_write {
                 on_written(self.reached());
             }
+            let began = Instant::now();
             self.sync_file(medium)?;
             self.advance_synced(end);
+            if batch.syncs_wanted > 0 {
+                medium.grouping.note(batch.syncs_wanted, began.elapsed());
+            }
         }
         self.keep_buffer(medium, batch.bytes);
         Ok(self.reached())

@@ -113,7 +113,7 @@ impl Journal {
             }
         })?;
         let record = Record { kind, body, sum, level };
-        let (place, committer_sleeps) = {
+        let (place, wakes_committer) = {
             let mut tail = self.tail();
             if let Some(failed) = self.failure() {
                 return Err(failed.into());
@@ -122,9 +122,9 @@ impl Journal {
                 return Err(AppendError::Closed);
             }
             let synced = self.synced_position();
-            (self.append_to(&mut tail, record, synced), tail.committer_sleeps)
+            (self.append_to(&mut tail, record, synced), tail.wakes_committer())
         };
-        if committer_sleeps {
+        if wakes_committer {
             self.work.notify_all();
         }
         Ok(place)

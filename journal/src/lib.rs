@@ -3,6 +3,7 @@
 mod committer;
 mod error;
 mod frame;
+mod grouping;
 pub mod inspect;
 mod journal;
 mod options;

@@ -14,8 +14,8 @@ pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     /// The segments that they go to, in order.
     pub(crate) pieces: Vec<Piece>,
-    /// Whether a record asks to be synced.
-    pub(crate) wants_sync: bool,
+    /// How many records ask to be synced.
+    pub(crate) syncs_wanted: u32,
     /// Whether a record is done once it is written.
     pub(crate) wants_write: bool,
 }
@@ -42,6 +42,16 @@ pub(crate) struct Tail {
     /// Whether the committer has to be woken when there is something to write. Waking costs a
     /// system call, so it is only done then.
     pub(crate) committer_sleeps: bool,
+    /// It waits for so many records that ask to be synced, and is not woken for less.
+    pub(crate) syncs_awaited: u32,
+}
+
+impl Tail {
+    /// Whether the committer has to be woken for what was appended.
+    pub(crate) fn wakes_committer(&self) -> bool {
+        let has_group = self.batch.syncs_wanted >= self.syncs_awaited;
+        self.committer_sleeps && (has_group || self.batch.wants_write)
+    }
 }
 
 impl Batch {
@@ -68,7 +78,7 @@ impl Tail {
     pub(crate) fn new(segment: Span, end: Position, buffer_bytes: usize) -> Self {
         let bytes = Vec::with_capacity(buffer_bytes);
         let batch = Batch { bytes, ..Batch::default() };
-        Self { segment, end, batch, is_closed: false, committer_sleeps: false }
+        Self { segment, end, batch, is_closed: false, committer_sleeps: false, syncs_awaited: 0 }
     }
 
     /// Appends a record, in a new segment if this one has no room for it. `synced` is known to be
@@ -86,7 +96,7 @@ impl Tail {
         }
         match record.level {
             Level::Written => self.batch.wants_write = true,
-            Level::Synced => self.batch.wants_sync = true,
+            Level::Synced => self.batch.syncs_wanted += 1,
         }
         let position = self.put(record.kind, record.sum, record.body, seed, synced);
         Place { segment: self.segment.base, position, bytes: bytes as u32 }
