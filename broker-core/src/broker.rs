@@ -273,17 +273,10 @@ impl Broker {
 
     /// Removes a topic. Gives what an answer waits for that says so.
     pub(crate) fn delete(&self, name: &str, wakes: &mut Wakes) -> Result<Option<Waits>, Refusal> {
-        let (topic, waits) = {
-            let mut topics = self.topics.write().expect(TOPICS_LOCK);
-            let topic = topics.get(name).ok_or_else(|| self.unknown_topic(name))?;
-            let deleted = topic.id().map(|topic| Record::TopicDeleted { topic });
-            let waits = match (&self.journal, deleted) {
-                (Some(journal), Some(deleted)) => Some(record(&**journal, &deleted)?),
-                _ => None,
-            };
-            (topics.remove(name).expect("it was just looked at"), waits)
-        };
-        topic.delete(self, wakes);
+        let mut topics = self.topics.write().expect(TOPICS_LOCK);
+        let topic = topics.get(name).ok_or_else(|| self.unknown_topic(name))?;
+        let waits = topic.delete(self, wakes)?;
+        topics.remove(name);
         Ok(waits)
     }
 

@@ -15,7 +15,7 @@ pub(crate) use reading::{Attached, Pulled, Pushed, Wanted};
 pub(crate) use recovered::{RecoveredGroup, RecoveredSubscription, RecoveredTopic};
 pub(crate) use subscriptions::Grip;
 
-use crate::journal::{Reached, TopicId, Waits};
+use crate::journal::{Reached, Record, Waits};
 use crate::log::{Incoming, Log};
 use crate::publishers::{self, Check, Publishers};
 use crate::{Broker, Now, SessionKey, Wakes};
@@ -69,11 +69,6 @@ impl Topic {
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
-    }
-
-    /// What the journal calls it; nothing where it is in memory.
-    pub(crate) fn id(&self) -> Option<TopicId> {
-        self.lock().log.stored().map(|stored| stored.terms().topic)
     }
 
     /// Takes away what it may not hold.
@@ -234,12 +229,17 @@ impl Topic {
         state.log.stored_mut().map_or(Ok(0), |stored| stored.move_runs(segment))
     }
 
-    /// Empties it for good. Everyone attached to it is told.
-    pub(crate) fn delete(&self, broker: &Broker, wakes: &mut Wakes) {
+    /// Empties it for good. Everyone attached to it is told. Gives what an answer waits for that
+    /// says so.
+    pub(crate) fn delete(
+        &self,
+        broker: &Broker,
+        wakes: &mut Wakes,
+    ) -> Result<Option<Waits>, Refusal> {
         let mut state = self.lock();
-        if std::mem::replace(&mut state.deleted, true) {
-            return;
-        }
+        // Under the topic's lock, so that none of its records follows this one.
+        let waits = state.record(|topic| Record::TopicDeleted { topic }, Durability::Sync)?;
+        state.deleted = true;
         wakes.extend(state.subscriptions.attached().map(|(.., a)| ended(a, Code::TopicDeleted)));
         state.release(wakes);
         broker.tally().log_bytes_moved(state.log.memory_bytes(), 0);
@@ -248,6 +248,7 @@ impl Topic {
         let bounds = state.bounds;
         *state = State::new(bounds, Log::in_memory(bounds.bytes_max), Publishers::new(1));
         state.deleted = true;
+        Ok(waits)
     }
 }
 
