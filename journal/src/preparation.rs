@@ -35,6 +35,8 @@ enum Stage {
     Idle,
     Wanted(Span),
     Making,
+    /// It could not be made ahead of its time, and is tried again when its time comes.
+    PutOff,
     Ready(Span, Arc<dyn StorageFile>),
 }
 
@@ -119,13 +121,26 @@ impl Journal {
             if let Stage::Wanted(span) = state.stage {
                 state.stage = Stage::Making;
                 drop(state);
-                // A failure is the journal's, and its committer ends for it.
-                let _ = self.make_ready(span);
+                self.make_ahead(span);
                 state = preparation.state();
                 continue;
             }
             state = preparation.changed.wait(state).expect("nothing panics while it prepares");
         }
+    }
+
+    /// Makes a segment ahead of its time. There may be room for what comes before it, and for
+    /// the segment itself by then, so that failing is not the journal's failure yet.
+    fn make_ahead(&self, span: Span) {
+        let made = create_segment(self.storage(), self.id(), span);
+        self.preparation().set(match made {
+            Ok(file) => Stage::Ready(span, file),
+            Err(error) => {
+                let segment = segment_name(span.base);
+                tracing::warn!(segment, %error, "the next segment could not be made yet; make room");
+                Stage::PutOff
+            }
+        });
     }
 
     fn make_ready(&self, span: Span) -> Result<(), JournalFailed> {
