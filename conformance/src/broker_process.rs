@@ -24,6 +24,8 @@ pub struct BrokerProcess {
     ready_line: String,
     addresses: Vec<SocketAddr>,
     log: Arc<Mutex<String>>,
+    /// Its data directory, where no other broker is started on that.
+    data: Option<DataDir>,
 }
 
 /// How a process that ended by itself did so.
@@ -73,7 +75,8 @@ impl BrokerProcess {
             .expect("the broker was built");
         let log = keep_log(child.stderr.take().expect("standard error is piped"));
         let lines = first_line(child.stdout.take().expect("standard output is piped"));
-        let mut broker = Self { child, ready_line: String::new(), addresses: Vec::new(), log };
+        let (ready_line, unheard) = (String::new(), Vec::new());
+        let mut broker = Self { child, ready_line, addresses: unheard, log, data: None };
         match lines.recv_timeout(WAIT_MAX) {
             Ok(line) if !line.is_empty() => broker.ready_line = line,
             Ok(_) => panic!("expected a ready line, found the end of standard output"),
@@ -81,6 +84,13 @@ impl BrokerProcess {
         }
         broker.addresses = addresses(&broker.ready_line);
         broker
+    }
+
+    /// Has its data directory go with it.
+    #[must_use]
+    pub fn keep(mut self, data: DataDir) -> Self {
+        self.data = Some(data);
+        self
     }
 
     /// The first address that it listens on.

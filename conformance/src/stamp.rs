@@ -40,3 +40,43 @@ macro_rules! for_both_dialects {
         }
     };
 }
+
+/// Stamps each story, a `fn(Host)`, onto both backends with topics in memory and on disk:
+/// `threaded::memory::…`, `threaded::disk::…`, `mio::memory::…` and `mio::disk::…`.
+#[macro_export]
+macro_rules! for_all_hosts {
+    ($($story:ident),* $(,)?) => {
+        mod threaded {
+            mod memory {
+                $(#[test] fn $story() { super::super::$story($crate::Host::THREADED_MEMORY); })*
+            }
+            mod disk {
+                $(#[test] fn $story() { super::super::$story($crate::Host::THREADED_DISK); })*
+            }
+        }
+        mod mio {
+            mod memory {
+                $(#[test] fn $story() { super::super::$story($crate::Host::MIO_MEMORY); })*
+            }
+            mod disk {
+                $(#[test] fn $story() { super::super::$story($crate::Host::MIO_DISK); })*
+            }
+        }
+    };
+}
+
+/// Stamps each story, a `fn<C: Speaks>(Host)`, onto both backends, with topics in memory and on
+/// disk, in both dialects: `json::threaded::memory::…` and so on.
+#[macro_export]
+macro_rules! for_all_hosts_and_dialects {
+    ($($story:ident),* $(,)?) => {
+        mod json {
+            $(fn $story(host: $crate::Host) { super::$story::<$crate::JsonClient>(host); })*
+            $crate::for_all_hosts!($($story),*);
+        }
+        mod native {
+            $(fn $story(host: $crate::Host) { super::$story::<$crate::NativeClient>(host); })*
+            $crate::for_all_hosts!($($story),*);
+        }
+    };
+}

@@ -1,10 +1,10 @@
 //! Groups over push delivery: each message goes to one of the consumers that are attached.
 
-use conformance::{Backend, BrokerProcess, Delivered, NativeClient, PUSH, Received, Reply, Speaks};
-use conformance::{for_both_backends, wait_until};
+use conformance::{BrokerProcess, Delivered, Host, NativeClient, PUSH, Received, Reply, Speaks};
+use conformance::{for_all_hosts, wait_until};
 use protocol::{AckTerms, Code, Lifetime, Push, Request, Verdict};
 
-for_both_backends! {
+for_all_hosts! {
     each_message_goes_to_one_consumer,
     idle_consumers_share_what_comes_at_once,
     a_consumer_that_does_not_acknowledge_leaves_the_others_their_part,
@@ -43,8 +43,8 @@ const PATIENT: AckTerms<'static> = AckTerms {
 const AT_ONCE: Verdict = Verdict::Nack { delay_ms: Some(0) };
 
 /// A broker with a topic `t`, and a client that publishes.
-fn with_topic(backend: Backend) -> (BrokerProcess, NativeClient) {
-    let broker = BrokerProcess::start(backend);
+fn with_topic(host: Host) -> (BrokerProcess, NativeClient) {
+    let broker = host.start();
     let mut publisher = NativeClient::connect(&broker);
     publisher.create("t").expect("created");
     (broker, publisher)
@@ -97,8 +97,8 @@ fn again(client: &mut NativeClient, subscription: u32) -> (u32, u64, usize) {
     (deliveries, base_offset, messages.len())
 }
 
-fn each_message_goes_to_one_consumer(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn each_message_goes_to_one_consumer(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let mut consumers = [(); 3].map(|()| consumer(&broker, &PATIENT));
     for number in numbers(300) {
         publisher.publish("t", number).expect("published");
@@ -109,8 +109,8 @@ fn each_message_goes_to_one_consumer(backend: Backend) {
     }
 }
 
-fn idle_consumers_share_what_comes_at_once(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn idle_consumers_share_what_comes_at_once(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let acks = AckTerms { in_flight_max: 400, ..PATIENT };
     let mut consumers = [(); 4].map(|()| consumer(&broker, &acks));
     publisher.publish_batch("t", &numbers(400));
@@ -119,8 +119,8 @@ fn idle_consumers_share_what_comes_at_once(backend: Backend) {
     }
 }
 
-fn a_consumer_that_does_not_acknowledge_leaves_the_others_their_part(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn a_consumer_that_does_not_acknowledge_leaves_the_others_their_part(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let acks = AckTerms { in_flight_max: 10, ..PATIENT };
     let (mut idle, _) = consumer(&broker, &acks);
     let (mut busy, subscription) = consumer(&broker, &acks);
@@ -137,8 +137,8 @@ fn a_consumer_that_does_not_acknowledge_leaves_the_others_their_part(backend: Ba
     assert!(kept <= 5, "one of two consumers kept {kept} of a window of 10");
 }
 
-fn a_consumer_that_leaves_leaves_its_part_of_the_window_too(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn a_consumer_that_leaves_leaves_its_part_of_the_window_too(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let acks = AckTerms { in_flight_max: 10, ..PATIENT };
     let mut leaving = NativeClient::connect(&broker);
     leaving.attach_to_group("t", "g", Push { credit_bytes: 0, ..PUSH }, &acks);
@@ -150,8 +150,8 @@ fn a_consumer_that_leaves_leaves_its_part_of_the_window_too(backend: Backend) {
     assert_eq!(staying.delivered_count(subscription, 5).0, 5);
 }
 
-fn one_connection_may_be_several_consumers(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn one_connection_may_be_several_consumers(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut client, first) = consumer(&broker, &PATIENT);
     let second = client.attach_to_group("t", "g", PUSH, &PATIENT);
     publisher.publish("t", "a").expect("published");
@@ -164,8 +164,8 @@ fn one_connection_may_be_several_consumers(backend: Backend) {
     assert_eq!(again(&mut client, other), (2, 0, 1));
 }
 
-fn an_in_flight_window_stops_deliveries_until_there_are_acknowledgements(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn an_in_flight_window_stops_deliveries_until_there_are_acknowledgements(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let acks = AckTerms { in_flight_max: 3, ..PATIENT };
     let (mut client, subscription) = consumer(&broker, &acks);
     publisher.publish_batch("t", &numbers(9));
@@ -180,8 +180,8 @@ fn an_in_flight_window_stops_deliveries_until_there_are_acknowledgements(backend
     assert_eq!(client.delivered_count(subscription, 3).0, 6);
 }
 
-fn what_is_not_acknowledged_in_time_is_delivered_again(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn what_is_not_acknowledged_in_time_is_delivered_again(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let acks = AckTerms { ack_timeout_ms: 100, backoff_ms_min: 1, backoff_ms_max: 1, ..PATIENT };
     let (mut client, subscription) = consumer(&broker, &acks);
     publisher.publish_batch("t", &["a", "b", "c"]);
@@ -192,8 +192,8 @@ fn what_is_not_acknowledged_in_time_is_delivered_again(backend: Backend) {
     assert_eq!(again(&mut client, subscription), (3, 1, 1));
 }
 
-fn what_is_given_back_without_delay_is_delivered_at_once(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn what_is_given_back_without_delay_is_delivered_at_once(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut client, subscription) = consumer(&broker, &PATIENT);
     publisher.publish_batch("t", &["a", "b", "c"]);
     client.delivered_count(subscription, 3);
@@ -203,8 +203,8 @@ fn what_is_given_back_without_delay_is_delivered_at_once(backend: Backend) {
     }
 }
 
-fn what_is_given_back_with_a_delay_is_delivered_later(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn what_is_given_back_with_a_delay_is_delivered_later(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut client, subscription) = consumer(&broker, &PATIENT);
     publisher.publish_batch("t", &["a", "b", "c"]);
     client.delivered_count(subscription, 3);
@@ -215,8 +215,8 @@ fn what_is_given_back_with_a_delay_is_delivered_later(backend: Backend) {
     assert_eq!(again(&mut client, subscription), (2, 1, 1), "the only one that is due");
 }
 
-fn a_consumer_that_disconnects_leaves_its_messages_to_another_at_once(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn a_consumer_that_disconnects_leaves_its_messages_to_another_at_once(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut first, subscription) = consumer(&broker, &PATIENT);
     publisher.publish_batch("t", &numbers(10));
     first.delivered_count(subscription, 10);
@@ -229,8 +229,8 @@ fn a_consumer_that_disconnects_leaves_its_messages_to_another_at_once(backend: B
     assert_eq!(again(&mut second, subscription), (2, 4, 6));
 }
 
-fn a_consumer_that_detaches_leaves_its_messages_to_another_at_once(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn a_consumer_that_detaches_leaves_its_messages_to_another_at_once(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut first, subscription) = consumer(&broker, &PATIENT);
     publisher.publish_batch("t", &numbers(10));
     first.delivered_count(subscription, 10);
@@ -239,8 +239,8 @@ fn a_consumer_that_detaches_leaves_its_messages_to_another_at_once(backend: Back
     assert_eq!(again(&mut second, second_subscription), (2, 0, 10));
 }
 
-fn a_consumer_that_comes_alone_gets_what_another_left(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn a_consumer_that_comes_alone_gets_what_another_left(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut first, subscription) = consumer(&broker, &PATIENT);
     publisher.publish_batch("t", &numbers(4));
     first.delivered_count(subscription, 4);
@@ -252,8 +252,8 @@ fn a_consumer_that_comes_alone_gets_what_another_left(backend: Backend) {
     assert_eq!(second.delivered_count(subscription, 1), (4, vec![b"new".to_vec()]));
 }
 
-fn what_a_consumer_leaves_others_get_though_it_went_first(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn what_a_consumer_leaves_others_get_though_it_went_first(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut leaving, subscription) = consumer(&broker, &PATIENT);
     publisher.publish_batch("t", &[[b'x'; 96]; 10]);
     leaving.delivered_count(subscription, 10);
@@ -269,8 +269,8 @@ fn what_a_consumer_leaves_others_get_though_it_went_first(backend: Backend) {
     });
 }
 
-fn a_consumer_without_credit_keeps_nothing_from_the_others(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn a_consumer_without_credit_keeps_nothing_from_the_others(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let mut poor = NativeClient::connect(&broker);
     poor.attach_to_group("t", "g", Push { credit_bytes: 0, ..PUSH }, &PATIENT);
     let (mut rich, subscription) = consumer(&broker, &PATIENT);
@@ -282,8 +282,8 @@ fn a_consumer_without_credit_keeps_nothing_from_the_others(backend: Backend) {
     assert_eq!(poor.pushed_before_pong(), []);
 }
 
-fn consumers_that_pull_and_consumers_that_are_pushed_to_share(backend: Backend) {
-    let (broker, mut puller) = with_topic(backend);
+fn consumers_that_pull_and_consumers_that_are_pushed_to_share(host: Host) {
+    let (broker, mut puller) = with_topic(host);
     puller.publish_batch("t", &numbers(10));
     assert_eq!(puller.join("t", "g", &PATIENT), Ok(0));
     assert_eq!(puller.lease("t", "g", Some(4)).expect("a lease").offsets, [0, 1, 2, 3]);
@@ -302,8 +302,8 @@ fn consumers_that_pull_and_consumers_that_are_pushed_to_share(backend: Backend) 
     assert_eq!(puller.lease("t", "g", None).expect("a lease").offsets, [10]);
 }
 
-fn what_one_that_pulls_leaves_is_pushed_to_others(backend: Backend) {
-    let (broker, mut puller) = with_topic(backend);
+fn what_one_that_pulls_leaves_is_pushed_to_others(host: Host) {
+    let (broker, mut puller) = with_topic(host);
     let (mut pushed_to, subscription) = consumer(&broker, &PATIENT);
     puller.publish_batch("t", &numbers(20));
     pushed_to.delivered_count(subscription, 20);
@@ -320,8 +320,8 @@ fn what_one_that_pulls_leaves_is_pushed_to_others(backend: Backend) {
     }
 }
 
-fn a_group_of_its_connections_ends_with_the_last(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn a_group_of_its_connections_ends_with_the_last(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let push = Push { lifetime: Lifetime::Connection, ..PUSH };
     let mut consumers = [(); 2].map(|()| {
         let mut client = NativeClient::connect(&broker);
@@ -338,8 +338,8 @@ fn a_group_of_its_connections_ends_with_the_last(backend: Backend) {
 }
 
 /// All consumers are told `code`, with messages in flight, when `end` is done.
-fn check_ended(backend: Backend, code: Code, end: impl FnOnce(&mut NativeClient)) {
-    let (broker, mut publisher) = with_topic(backend);
+fn check_ended(host: Host, code: Code, end: impl FnOnce(&mut NativeClient)) {
+    let (broker, mut publisher) = with_topic(host);
     let mut consumers = [(); 3].map(|()| consumer(&broker, &PATIENT));
     publisher.publish_batch("t", &numbers(3));
     shares(&mut consumers, 3);
@@ -352,8 +352,8 @@ fn check_ended(backend: Backend, code: Code, end: impl FnOnce(&mut NativeClient)
     }
 }
 
-fn every_consumer_is_told_when_the_subscription_is_removed(backend: Backend) {
-    check_ended(backend, Code::Unsubscribed, |client| {
+fn every_consumer_is_told_when_the_subscription_is_removed(host: Host) {
+    check_ended(host, Code::Unsubscribed, |client| {
         assert_eq!(client.unsubscribe("t", "g"), Ok(()));
         assert_eq!(client.ack_offsets("t", "g", &[0]), Err(Code::NotSubscribed));
         assert_eq!(client.join("t", "g", &PATIENT), Ok(0));
@@ -362,15 +362,15 @@ fn every_consumer_is_told_when_the_subscription_is_removed(backend: Backend) {
     });
 }
 
-fn every_consumer_is_told_when_the_topic_is_deleted(backend: Backend) {
-    check_ended(backend, Code::TopicDeleted, |client| {
+fn every_consumer_is_told_when_the_topic_is_deleted(host: Host) {
+    check_ended(host, Code::TopicDeleted, |client| {
         assert_eq!(client.delete("t"), Ok(()));
         assert_eq!(client.ack_offsets("t", "g", &[0]), Err(Code::UnknownTopic));
     });
 }
 
-fn only_individual_acknowledgements_are_taken(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn only_individual_acknowledgements_are_taken(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut client, group) = consumer(&broker, &PATIENT);
     publisher.publish("t", "a").expect("published");
     client.delivered_count(group, 1);
@@ -383,8 +383,8 @@ fn only_individual_acknowledgements_are_taken(backend: Backend) {
     assert_eq!(client.settle_pushed_answered(group, 0, 1, Verdict::Ack), Ok(()));
 }
 
-fn an_acknowledgement_that_wants_an_answer_has_one(backend: Backend) {
-    let (broker, mut publisher) = with_topic(backend);
+fn an_acknowledgement_that_wants_an_answer_has_one(host: Host) {
+    let (broker, mut publisher) = with_topic(host);
     let (mut client, subscription) = consumer(&broker, &PATIENT);
     publisher.publish_batch("t", &numbers(3));
     client.delivered_count(subscription, 3);

@@ -1,10 +1,10 @@
 //! Pulling with individual acknowledgements: what a pull takes is leased, and comes again unless it
 //! is acknowledged in time.
 
-use conformance::{Backend, BrokerProcess, Leased, Speaks, for_both_dialects, wait_until};
+use conformance::{BrokerProcess, Host, Leased, Speaks, for_all_hosts_and_dialects, wait_until};
 use protocol::{AckTerms, Code, Retention};
 
-for_both_dialects! {
+for_all_hosts_and_dialects! {
     a_pull_leases_messages_and_tells_their_offsets,
     a_pull_takes_no_more_than_asked_for,
     each_message_is_leased_to_one_of_all_that_pull,
@@ -46,12 +46,8 @@ const HASTY: AckTerms<'static> =
     AckTerms { ack_timeout_ms: 50, backoff_ms_min: 1, backoff_ms_max: 1, ..PATIENT };
 
 /// A broker with a topic `t` that holds `messages` and has a group `g`, and a client.
-fn with_group<C: Speaks>(
-    backend: Backend,
-    acks: &AckTerms<'_>,
-    messages: &[&str],
-) -> (BrokerProcess, C) {
-    let broker = BrokerProcess::start(backend);
+fn with_group<C: Speaks>(host: Host, acks: &AckTerms<'_>, messages: &[&str]) -> (BrokerProcess, C) {
+    let broker = host.start();
     let mut client = C::connect(&broker);
     client.create("t").expect("created");
     assert_eq!(client.join("t", "g", acks), Ok(0));
@@ -87,8 +83,8 @@ fn check_empty<C: Speaks>(client: &mut C, remaining: u64) {
     assert_eq!((&leased.offsets[..], leased.pulled.remaining), (&[][..], remaining));
 }
 
-fn a_pull_leases_messages_and_tells_their_offsets<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b", "c"]);
+fn a_pull_leases_messages_and_tells_their_offsets<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b", "c"]);
     let leased = lease(&mut client);
     assert_eq!(leased.texts(), ["a", "b", "c"]);
     assert_eq!((shape(&leased), leased.pulled.lost), ((&[0, 1, 2][..], 1, 0), 0));
@@ -97,18 +93,18 @@ fn a_pull_leases_messages_and_tells_their_offsets<C: Speaks>(backend: Backend) {
     assert_eq!(shape(&lease(&mut client)), (&[3][..], 1, 0));
 }
 
-fn a_pull_takes_no_more_than_asked_for<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b", "c"]);
+fn a_pull_takes_no_more_than_asked_for<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b", "c"]);
     let leased = client.lease("t", "g", Some(2)).expect("a lease");
     assert_eq!(shape(&leased), (&[0, 1][..], 1, 1));
     let leased = client.lease("t", "g", Some(2)).expect("a lease");
     assert_eq!(shape(&leased), (&[2][..], 1, 0));
 }
 
-fn each_message_is_leased_to_one_of_all_that_pull<C: Speaks>(backend: Backend) {
+fn each_message_is_leased_to_one_of_all_that_pull<C: Speaks>(host: Host) {
     let messages: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
-    let (broker, client) = with_group::<C>(backend, &PATIENT, &messages);
+    let (broker, client) = with_group::<C>(host, &PATIENT, &messages);
     let mut clients = [client, C::connect(&broker), C::connect(&broker)];
     let mut offsets = Vec::new();
     while offsets.len() < messages.len() {
@@ -119,8 +115,8 @@ fn each_message_is_leased_to_one_of_all_that_pull<C: Speaks>(backend: Backend) {
     assert_eq!(offsets, (0..100).collect::<Vec<_>>());
 }
 
-fn what_was_acknowledged_is_done_with<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &HASTY, &["a", "b", "c"]);
+fn what_was_acknowledged_is_done_with<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &HASTY, &["a", "b", "c"]);
     lease(&mut client);
     assert_eq!(client.ack_offsets("t", "g", &[1]), Ok(()));
     let mut seen = Vec::new();
@@ -130,9 +126,9 @@ fn what_was_acknowledged_is_done_with<C: Speaks>(backend: Backend) {
     assert!(!seen.contains(&1), "it was acknowledged: {seen:?}");
 }
 
-fn messages_are_acknowledged_in_any_order_and_in_runs<C: Speaks>(backend: Backend) {
+fn messages_are_acknowledged_in_any_order_and_in_runs<C: Speaks>(host: Host) {
     let messages = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &messages);
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &messages);
     lease(&mut client);
     for offsets in [&[9, 4][..], &[0, 1, 2], &[6]] {
         assert_eq!(client.ack_offsets("t", "g", offsets), Ok(()));
@@ -144,8 +140,8 @@ fn messages_are_acknowledged_in_any_order_and_in_runs<C: Speaks>(backend: Backen
     }
 }
 
-fn acknowledging_twice_is_the_same_as_once<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b"]);
+fn acknowledging_twice_is_the_same_as_once<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b"]);
     lease(&mut client);
     for _ in 0..3 {
         assert_eq!(client.ack_offsets("t", "g", &[0]), Ok(()));
@@ -155,8 +151,8 @@ fn acknowledging_twice_is_the_same_as_once<C: Speaks>(backend: Backend) {
     check_empty(&mut client, 0);
 }
 
-fn what_was_never_delivered_cannot_be_acknowledged<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b", "c"]);
+fn what_was_never_delivered_cannot_be_acknowledged<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b", "c"]);
     assert_eq!(client.ack_offsets("t", "g", &[0]), Err(Code::InvalidValue));
     client.lease("t", "g", Some(2)).expect("a lease");
     for offsets in [&[2][..], &[0, 1, 2], &[0, 2], &[u64::MAX - 1]] {
@@ -169,9 +165,9 @@ fn what_was_never_delivered_cannot_be_acknowledged<C: Speaks>(backend: Backend) 
     assert_eq!(shape(&lease(&mut client)), (&[2][..], 1, 0));
 }
 
-fn no_more_is_in_flight_than_the_window_takes<C: Speaks>(backend: Backend) {
+fn no_more_is_in_flight_than_the_window_takes<C: Speaks>(host: Host) {
     let acks = AckTerms { in_flight_max: 3, ..PATIENT };
-    let (_broker, mut client) = with_group::<C>(backend, &acks, &["a", "b", "c", "d", "e", "f"]);
+    let (_broker, mut client) = with_group::<C>(host, &acks, &["a", "b", "c", "d", "e", "f"]);
     assert_eq!(shape(&lease(&mut client)), (&[0, 1, 2][..], 1, 3));
     check_empty(&mut client, 3);
     assert_eq!(client.ack_offsets("t", "g", &[1, 2]), Ok(()));
@@ -180,9 +176,9 @@ fn no_more_is_in_flight_than_the_window_takes<C: Speaks>(backend: Backend) {
     assert_eq!(shape(&lease(&mut client)), (&[5][..], 1, 0));
 }
 
-fn what_came_back_still_fills_the_window<C: Speaks>(backend: Backend) {
+fn what_came_back_still_fills_the_window<C: Speaks>(host: Host) {
     let acks = AckTerms { in_flight_max: 2, ..PATIENT };
-    let (_broker, mut client) = with_group::<C>(backend, &acks, &["a", "b", "c"]);
+    let (_broker, mut client) = with_group::<C>(host, &acks, &["a", "b", "c"]);
     lease(&mut client);
     assert_eq!(client.nack_offsets("t", "g", &[0], Some(NEVER_MS)), Ok(()));
     check_empty(&mut client, 2);
@@ -190,17 +186,17 @@ fn what_came_back_still_fills_the_window<C: Speaks>(backend: Backend) {
     assert_eq!(shape(&lease(&mut client)), (&[2][..], 1, 0));
 }
 
-fn what_is_not_acknowledged_in_time_comes_again<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &HASTY, &["a"]);
+fn what_is_not_acknowledged_in_time_comes_again<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &HASTY, &["a"]);
     for deliveries in 1..4 {
         let leased = lease_in_time(&mut client);
         assert_eq!((leased.texts(), leased.deliveries), (vec!["a"], deliveries));
     }
 }
 
-fn an_acknowledgement_after_the_timeout_counts<C: Speaks>(backend: Backend) {
+fn an_acknowledgement_after_the_timeout_counts<C: Speaks>(host: Host) {
     let acks = AckTerms { ack_timeout_ms: 50, ..PATIENT };
-    let (_broker, mut client) = with_group::<C>(backend, &acks, &["a", "b"]);
+    let (_broker, mut client) = with_group::<C>(host, &acks, &["a", "b"]);
     lease(&mut client);
     wait_until("both to be waiting for their next delivery", || {
         lease(&mut client).pulled.remaining == 2
@@ -209,8 +205,8 @@ fn an_acknowledgement_after_the_timeout_counts<C: Speaks>(backend: Backend) {
     check_empty(&mut client, 1);
 }
 
-fn whoever_has_finished_may_say_so_though_another_has_the_message_now<C: Speaks>(backend: Backend) {
-    let (broker, mut stale) = with_group::<C>(backend, &PATIENT, &["a"]);
+fn whoever_has_finished_may_say_so_though_another_has_the_message_now<C: Speaks>(host: Host) {
+    let (broker, mut stale) = with_group::<C>(host, &PATIENT, &["a"]);
     let mut next = C::connect(&broker);
     assert_eq!(lease(&mut stale).deliveries, 1);
     assert_eq!(stale.nack_offsets("t", "g", &[0], Some(0)), Ok(()));
@@ -220,8 +216,8 @@ fn whoever_has_finished_may_say_so_though_another_has_the_message_now<C: Speaks>
     check_empty(&mut next, 0);
 }
 
-fn a_lease_outlives_the_connection_that_pulled<C: Speaks>(backend: Backend) {
-    let (broker, mut first) = with_group::<C>(backend, &PATIENT, &["a", "b"]);
+fn a_lease_outlives_the_connection_that_pulled<C: Speaks>(host: Host) {
+    let (broker, mut first) = with_group::<C>(host, &PATIENT, &["a", "b"]);
     lease(&mut first);
     drop(first);
     let mut second = C::connect(&broker);
@@ -232,8 +228,8 @@ fn a_lease_outlives_the_connection_that_pulled<C: Speaks>(backend: Backend) {
     assert_eq!(shape(&lease(&mut second)), (&[1][..], 2, 0));
 }
 
-fn what_is_given_back_without_delay_comes_at_once<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b", "c"]);
+fn what_is_given_back_without_delay_comes_at_once<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b", "c"]);
     lease(&mut client);
     for deliveries in 2..30 {
         assert_eq!(client.nack_offsets("t", "g", &[0, 1], Some(0)), Ok(()));
@@ -241,8 +237,8 @@ fn what_is_given_back_without_delay_comes_at_once<C: Speaks>(backend: Backend) {
     }
 }
 
-fn what_is_given_back_with_a_delay_comes_later<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b", "c"]);
+fn what_is_given_back_with_a_delay_comes_later<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b", "c"]);
     lease(&mut client);
     assert_eq!(client.nack_offsets("t", "g", &[0], Some(NEVER_MS)), Ok(()));
     assert_eq!(client.nack_offsets("t", "g", &[2], Some(50)), Ok(()));
@@ -251,8 +247,8 @@ fn what_is_given_back_with_a_delay_comes_later<C: Speaks>(backend: Backend) {
 
 /// Of two messages given back to wait for the backoff, one was delivered often and the other
 /// once; gives the group's first message that comes again.
-fn first_after_backoff<C: Speaks>(backend: Backend, acks: &AckTerms<'_>) -> Vec<u64> {
-    let (_broker, mut client) = with_group::<C>(backend, acks, &["often", "once"]);
+fn first_after_backoff<C: Speaks>(host: Host, acks: &AckTerms<'_>) -> Vec<u64> {
+    let (_broker, mut client) = with_group::<C>(host, acks, &["often", "once"]);
     client.lease("t", "g", Some(1)).expect("a lease");
     for deliveries in 2..25 {
         assert_eq!(client.nack_offsets("t", "g", &[0], Some(0)), Ok(()));
@@ -266,19 +262,19 @@ fn first_after_backoff<C: Speaks>(backend: Backend, acks: &AckTerms<'_>) -> Vec<
     lease_in_time(&mut client).offsets
 }
 
-fn the_backoff_grows_with_every_delivery<C: Speaks>(backend: Backend) {
+fn the_backoff_grows_with_every_delivery<C: Speaks>(host: Host) {
     // Doubled so often, it is more than an hour.
     let acks = AckTerms { backoff_ms_min: 1, ..PATIENT };
-    assert_eq!(first_after_backoff::<C>(backend, &acks), [1]);
+    assert_eq!(first_after_backoff::<C>(host, &acks), [1]);
 }
 
-fn the_backoff_grows_to_its_end_only<C: Speaks>(backend: Backend) {
+fn the_backoff_grows_to_its_end_only<C: Speaks>(host: Host) {
     let acks = AckTerms { backoff_ms_min: 1, backoff_ms_max: 1, ..PATIENT };
-    assert_eq!(first_after_backoff::<C>(backend, &acks), [0]);
+    assert_eq!(first_after_backoff::<C>(host, &acks), [0]);
 }
 
-fn one_pull_gives_messages_that_were_delivered_equally_often<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b", "c", "d"]);
+fn one_pull_gives_messages_that_were_delivered_equally_often<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b", "c", "d"]);
     lease(&mut client);
     assert_eq!(client.nack_offsets("t", "g", &[1], Some(0)), Ok(()));
     assert_eq!(lease(&mut client).offsets, [1]);
@@ -288,8 +284,8 @@ fn one_pull_gives_messages_that_were_delivered_equally_often<C: Speaks>(backend:
     }
 }
 
-fn what_came_back_comes_before_what_is_new<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = with_group::<C>(backend, &PATIENT, &["a", "b", "c", "d"]);
+fn what_came_back_comes_before_what_is_new<C: Speaks>(host: Host) {
+    let (_broker, mut client) = with_group::<C>(host, &PATIENT, &["a", "b", "c", "d"]);
     client.lease("t", "g", Some(3)).expect("a lease");
     assert_eq!(client.nack_offsets("t", "g", &[1, 2], Some(0)), Ok(()));
     assert_eq!(shape(&client.lease("t", "g", Some(1)).expect("a lease")), (&[1][..], 2, 2));
@@ -298,8 +294,8 @@ fn what_came_back_comes_before_what_is_new<C: Speaks>(backend: Backend) {
 }
 
 /// A group of a topic that keeps three messages, one of which it has in flight.
-fn of_small_topic<C: Speaks>(backend: Backend) -> (BrokerProcess, C) {
-    let broker = BrokerProcess::start(backend);
+fn of_small_topic<C: Speaks>(host: Host) -> (BrokerProcess, C) {
+    let broker = host.start();
     let mut client = C::connect(&broker);
     let retention = Retention { messages_max: Some(3), ..Retention::default() };
     client.create_with("t", retention).expect("created");
@@ -315,8 +311,8 @@ fn publish_until<C: Speaks>(client: &mut C, end: u64) {
     }
 }
 
-fn a_group_that_retention_overtakes_is_told_what_it_lost<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = of_small_topic::<C>(backend);
+fn a_group_that_retention_overtakes_is_told_what_it_lost<C: Speaks>(host: Host) {
+    let (_broker, mut client) = of_small_topic::<C>(host);
     publish_until(&mut client, 10);
     let leased = client.lease("t", "g", Some(1)).expect("a lease");
     assert_eq!(shape(&leased), (&[7][..], 1, 2));
@@ -326,8 +322,8 @@ fn a_group_that_retention_overtakes_is_told_what_it_lost<C: Speaks>(backend: Bac
     assert_eq!((shape(&leased), leased.pulled.lost), ((&[8, 9][..], 1, 0), 0), "told once");
 }
 
-fn what_waits_to_come_again_may_be_lost_as_well<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = of_small_topic::<C>(backend);
+fn what_waits_to_come_again_may_be_lost_as_well<C: Speaks>(host: Host) {
+    let (_broker, mut client) = of_small_topic::<C>(host);
     assert_eq!(client.nack_offsets("t", "g", &[0], Some(0)), Ok(()));
     publish_until(&mut client, 10);
     let leased = lease(&mut client);

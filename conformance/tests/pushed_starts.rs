@@ -1,10 +1,10 @@
 //! Seeking while the subscription is pushed to a connection, and push deliveries that begin
 //! somewhere else than with the oldest message.
 
-use conformance::{Backend, BrokerProcess, NativeClient, PUSH, Speaks, for_both_backends};
+use conformance::{BrokerProcess, Host, NativeClient, PUSH, Speaks, for_all_hosts};
 use protocol::{AckMode, AckTerms, Push, Start, Verdict};
 
-for_both_backends! {
+for_all_hosts! {
     a_push_subscription_begins_where_it_is_told,
     an_attached_subscription_goes_back_and_forth,
     one_that_acknowledges_goes_back_to_where_it_was_sent,
@@ -14,8 +14,8 @@ for_both_backends! {
 }
 
 /// A broker with a topic `t` that holds ten messages, and a client.
-fn published(backend: Backend) -> (BrokerProcess, NativeClient) {
-    let broker = BrokerProcess::start(backend);
+fn published(host: Host) -> (BrokerProcess, NativeClient) {
+    let broker = host.start();
     let mut client = NativeClient::connect(&broker);
     client.create("t").expect("created");
     client.publish_batch("t", &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
@@ -29,8 +29,8 @@ fn check_delivered(client: &mut NativeClient, subscription: u32, offsets: std::o
     assert_eq!(client.pushed_before_pong(), [], "no more than {offsets:?}");
 }
 
-fn a_push_subscription_begins_where_it_is_told(backend: Backend) {
-    let (_broker, mut client) = published(backend);
+fn a_push_subscription_begins_where_it_is_told(host: Host) {
+    let (_broker, mut client) = published(host);
     let acks = AckTerms::default();
     for acks in [None, Some(&acks)] {
         let name = if acks.is_some() { "g" } else { "s" };
@@ -45,8 +45,8 @@ fn a_push_subscription_begins_where_it_is_told(backend: Backend) {
     }
 }
 
-fn an_attached_subscription_goes_back_and_forth(backend: Backend) {
-    let (broker, mut client) = published(backend);
+fn an_attached_subscription_goes_back_and_forth(host: Host) {
+    let (broker, mut client) = published(host);
     let (subscription, _) = client.attach("t", "s", PUSH);
     check_delivered(&mut client, subscription, 0..10);
     assert_eq!(client.seek("t", "s", Start::Offset(4)), Ok(4));
@@ -60,8 +60,8 @@ fn an_attached_subscription_goes_back_and_forth(backend: Backend) {
     assert_eq!(client.delivered_count(subscription, 1).0, 10);
 }
 
-fn one_that_acknowledges_goes_back_to_where_it_was_sent(backend: Backend) {
-    let (broker, mut client) = published(backend);
+fn one_that_acknowledges_goes_back_to_where_it_was_sent(host: Host) {
+    let (broker, mut client) = published(host);
     let push = Push { ack_mode: AckMode::Cumulative, ..PUSH };
     let (subscription, _) = client.attach("t", "s", push);
     check_delivered(&mut client, subscription, 0..10);
@@ -75,8 +75,8 @@ fn one_that_acknowledges_goes_back_to_where_it_was_sent(backend: Backend) {
     check_delivered(&mut next, subscription, 5..10);
 }
 
-fn an_attached_group_goes_back(backend: Backend) {
-    let (_broker, mut client) = published(backend);
+fn an_attached_group_goes_back(host: Host) {
+    let (_broker, mut client) = published(host);
     let subscription = client.attach_to_group("t", "g", PUSH, &AckTerms::default());
     check_delivered(&mut client, subscription, 0..10);
     assert_eq!(client.settle_pushed_answered(subscription, 0, 10, Verdict::Ack), Ok(()));
@@ -86,8 +86,8 @@ fn an_attached_group_goes_back(backend: Backend) {
     check_delivered(&mut client, subscription, 0..10);
 }
 
-fn an_attached_group_goes_forth(backend: Backend) {
-    let (_broker, mut client) = published(backend);
+fn an_attached_group_goes_forth(host: Host) {
+    let (_broker, mut client) = published(host);
     let acks = AckTerms { in_flight_max: 2, ..AckTerms::default() };
     let subscription = client.attach_to_group("t", "g", PUSH, &acks);
     check_delivered(&mut client, subscription, 0..2);
@@ -97,8 +97,8 @@ fn an_attached_group_goes_forth(backend: Backend) {
     check_delivered(&mut client, subscription, 7..9);
 }
 
-fn a_group_that_another_moves_goes_on_for_all(backend: Backend) {
-    let (broker, mut puller) = published(backend);
+fn a_group_that_another_moves_goes_on_for_all(host: Host) {
+    let (broker, mut puller) = published(host);
     let mut client = NativeClient::connect(&broker);
     let acks = AckTerms { in_flight_max: 8, ..AckTerms::default() };
     let subscription = client.attach_to_group("t", "g", PUSH, &acks);

@@ -1,10 +1,10 @@
 //! Where a subscription begins, and where it goes on when it is told to.
 
-use conformance::{Backend, BrokerProcess, Speaks, for_both_dialects, wait_until};
+use conformance::{BrokerProcess, Host, Speaks, for_all_hosts_and_dialects, wait_until};
 use protocol::{AckTerms, Code, Retention, Start};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-for_both_dialects! {
+for_all_hosts_and_dialects! {
     a_subscription_begins_with_the_oldest_message_unless_told,
     a_subscription_from_the_latest_on_gets_what_is_published_later,
     a_subscription_begins_at_an_offset,
@@ -24,8 +24,8 @@ for_both_dialects! {
 }
 
 /// A broker with a topic `t` that holds `count` messages, each its offset, and a client.
-fn published<C: Speaks>(backend: Backend, count: u64) -> (BrokerProcess, C) {
-    let broker = BrokerProcess::start(backend);
+fn published<C: Speaks>(host: Host, count: u64) -> (BrokerProcess, C) {
+    let broker = host.start();
     let mut client = C::connect(&broker);
     client.create("t").expect("created");
     publish(&mut client, 0..count);
@@ -33,8 +33,8 @@ fn published<C: Speaks>(backend: Backend, count: u64) -> (BrokerProcess, C) {
 }
 
 /// The same, of which the topic holds the last three.
-fn overtaken<C: Speaks>(backend: Backend, count: u64) -> (BrokerProcess, C) {
-    let broker = BrokerProcess::start(backend);
+fn overtaken<C: Speaks>(host: Host, count: u64) -> (BrokerProcess, C) {
+    let broker = host.start();
     let mut client = C::connect(&broker);
     let retention = Retention { messages_max: Some(3), ..Retention::default() };
     client.create_with("t", retention).expect("created");
@@ -77,46 +77,46 @@ fn time_between() -> u64 {
     before + 30
 }
 
-fn a_subscription_begins_with_the_oldest_message_unless_told<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn a_subscription_begins_with_the_oldest_message_unless_told<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     assert_eq!(client.subscribe("t", "s"), Ok(()));
     check_pulled(&mut client, "s", 0..5);
     check_start(&mut client, Start::Earliest, 0..5);
-    let (_broker, mut client) = overtaken::<C>(backend, 10);
+    let (_broker, mut client) = overtaken::<C>(host, 10);
     check_start(&mut client, Start::Earliest, 7..10);
 }
 
-fn a_subscription_from_the_latest_on_gets_what_is_published_later<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn a_subscription_from_the_latest_on_gets_what_is_published_later<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     check_start(&mut client, Start::Latest, 5..5);
     assert_eq!(client.subscribe_at("t", "s", Start::Latest), Ok(5));
     publish(&mut client, 5..8);
     check_pulled(&mut client, "s", 5..8);
 }
 
-fn a_subscription_begins_at_an_offset<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 10);
+fn a_subscription_begins_at_an_offset<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 10);
     for offset in 0..10 {
         check_start(&mut client, Start::Offset(offset), offset..10);
     }
 }
 
-fn an_offset_that_is_gone_is_the_oldest_held<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = overtaken::<C>(backend, 10);
+fn an_offset_that_is_gone_is_the_oldest_held<C: Speaks>(host: Host) {
+    let (_broker, mut client) = overtaken::<C>(host, 10);
     check_start(&mut client, Start::Offset(0), 7..10);
     check_start(&mut client, Start::Offset(6), 7..10);
     check_start(&mut client, Start::Offset(8), 8..10);
 }
 
-fn an_offset_that_is_not_yet_published_is_the_next<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn an_offset_that_is_not_yet_published_is_the_next<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     for offset in [5, 6, 1000, u64::MAX] {
         check_start(&mut client, Start::Offset(offset), 5..5);
     }
 }
 
-fn a_subscription_begins_at_a_time<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 3);
+fn a_subscription_begins_at_a_time<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 3);
     let first = time_between();
     publish(&mut client, 3..4);
     let second = time_between();
@@ -127,23 +127,23 @@ fn a_subscription_begins_at_a_time<C: Speaks>(backend: Backend) {
     check_start(&mut client, Start::Time { unix_ms: third }, 6..6);
 }
 
-fn a_time_before_all_messages_is_the_oldest_held<C: Speaks>(backend: Backend) {
+fn a_time_before_all_messages_is_the_oldest_held<C: Speaks>(host: Host) {
     let before = unix_ms();
-    let (_broker, mut client) = published::<C>(backend, 3);
+    let (_broker, mut client) = published::<C>(host, 3);
     check_start(&mut client, Start::Time { unix_ms: 0 }, 0..3);
     check_start(&mut client, Start::Time { unix_ms: before - 1000 }, 0..3);
-    let (_broker, mut client) = overtaken::<C>(backend, 10);
+    let (_broker, mut client) = overtaken::<C>(host, 10);
     check_start(&mut client, Start::Time { unix_ms: before - 1000 }, 7..10);
 }
 
-fn a_time_that_is_yet_to_come_is_the_next_published<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 3);
+fn a_time_that_is_yet_to_come_is_the_next_published<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 3);
     check_start(&mut client, Start::Time { unix_ms: unix_ms() + 3_600_000 }, 3..3);
     check_start(&mut client, Start::Time { unix_ms: u64::MAX }, 3..3);
 }
 
-fn a_subscription_that_exists_goes_on_where_it_is<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn a_subscription_that_exists_goes_on_where_it_is<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     assert_eq!(client.subscribe_at("t", "s", Start::Offset(2)), Ok(2));
     for start in [Start::Earliest, Start::Latest, Start::Offset(4), Start::Time { unix_ms: 0 }] {
         assert_eq!(client.subscribe_at("t", "s", start), Ok(2), "{start:?}");
@@ -152,8 +152,8 @@ fn a_subscription_that_exists_goes_on_where_it_is<C: Speaks>(backend: Backend) {
     assert_eq!(client.subscribe_at("t", "s", Start::Earliest), Ok(5));
 }
 
-fn a_subscription_goes_back_and_forth<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn a_subscription_goes_back_and_forth<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     assert_eq!(client.subscribe("t", "s"), Ok(()));
     check_pulled(&mut client, "s", 0..5);
     let now = time_between();
@@ -175,8 +175,8 @@ fn a_subscription_goes_back_and_forth<C: Speaks>(backend: Backend) {
     check_pulled(&mut client, "s", 2..6);
 }
 
-fn what_was_lost_is_not_lost_twice_after_seeking<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 0);
+fn what_was_lost_is_not_lost_twice_after_seeking<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 0);
     assert_eq!(client.delete("t"), Ok(()));
     let retention = Retention { messages_max: Some(3), ..Retention::default() };
     client.create_with("t", retention).expect("created");
@@ -187,8 +187,8 @@ fn what_was_lost_is_not_lost_twice_after_seeking<C: Speaks>(backend: Backend) {
     check_pulled(&mut client, "s", 7..10);
 }
 
-fn a_group_begins_where_it_is_told<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn a_group_begins_where_it_is_told<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     let acks = AckTerms::default();
     let starts = [
         (Start::Earliest, 0),
@@ -205,8 +205,8 @@ fn a_group_begins_where_it_is_told<C: Speaks>(backend: Backend) {
     }
 }
 
-fn a_group_that_goes_back_has_nothing_in_flight<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn a_group_that_goes_back_has_nothing_in_flight<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     let acks = AckTerms { in_flight_max: 3, ..AckTerms::default() };
     assert_eq!(client.join("t", "g", &acks), Ok(0));
     assert_eq!(client.lease("t", "g", None).expect("a lease").offsets, [0, 1, 2]);
@@ -219,8 +219,8 @@ fn a_group_that_goes_back_has_nothing_in_flight<C: Speaks>(backend: Backend) {
     assert_eq!(leased.pulled.remaining, 1);
 }
 
-fn a_group_that_goes_forth_leaves_what_it_passes_over<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn a_group_that_goes_forth_leaves_what_it_passes_over<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     assert_eq!(client.join("t", "g", &AckTerms::default()), Ok(0));
     assert_eq!(client.lease("t", "g", Some(2)).expect("a lease").offsets, [0, 1]);
     assert_eq!(client.seek("t", "g", Start::Offset(4)), Ok(4));
@@ -229,8 +229,8 @@ fn a_group_that_goes_forth_leaves_what_it_passes_over<C: Speaks>(backend: Backen
     assert_eq!((&leased.offsets[..], leased.pulled.lost), (&[4][..], 0));
 }
 
-fn other_subscriptions_stay_where_they_are<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 5);
+fn other_subscriptions_stay_where_they_are<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 5);
     for subscriber in ["a", "b"] {
         assert_eq!(client.subscribe_at("t", subscriber, Start::Offset(2)), Ok(2));
     }
@@ -239,8 +239,8 @@ fn other_subscriptions_stay_where_they_are<C: Speaks>(backend: Backend) {
     check_pulled(&mut client, "a", 0..5);
 }
 
-fn what_cannot_be_sought_is_refused<C: Speaks>(backend: Backend) {
-    let (_broker, mut client) = published::<C>(backend, 1);
+fn what_cannot_be_sought_is_refused<C: Speaks>(host: Host) {
+    let (_broker, mut client) = published::<C>(host, 1);
     assert_eq!(client.seek("t", "s", Start::Earliest), Err(Code::NotSubscribed));
     assert_eq!(client.seek("u", "s", Start::Earliest), Err(Code::UnknownTopic));
     assert_eq!(client.seek("", "s", Start::Earliest), Err(Code::TopicNameEmpty));
