@@ -20,6 +20,7 @@ const LOG_BYTES_SHOWN: usize = 4 << 10;
 /// A running broker, killed when it is dropped.
 #[derive(Debug)]
 pub struct BrokerProcess {
+    backend: Backend,
     child: Child,
     ready_line: String,
     addresses: Vec<SocketAddr>,
@@ -76,7 +77,7 @@ impl BrokerProcess {
         let log = keep_log(child.stderr.take().expect("standard error is piped"));
         let lines = first_line(child.stdout.take().expect("standard output is piped"));
         let (ready_line, unheard) = (String::new(), Vec::new());
-        let mut broker = Self { child, ready_line, addresses: unheard, log, data: None };
+        let mut broker = Self { backend, child, ready_line, addresses: unheard, log, data: None };
         match lines.recv_timeout(WAIT_MAX) {
             Ok(line) if !line.is_empty() => broker.ready_line = line,
             Ok(_) => panic!("expected a ready line, found the end of standard output"),
@@ -91,6 +92,15 @@ impl BrokerProcess {
     pub fn keep(mut self, data: DataDir) -> Self {
         self.data = Some(data);
         self
+    }
+
+    /// Stops it and starts another on the data directory that it keeps.
+    #[track_caller]
+    #[must_use]
+    pub fn restart(mut self) -> Self {
+        assert_eq!(self.terminate(), Some(0), "it stopped in order");
+        let data = self.data.take().expect("it keeps a data directory");
+        Self::start_on(self.backend, &data, &[]).keep(data)
     }
 
     /// The first address that it listens on.
