@@ -160,6 +160,8 @@ struct Topic {
     messages: u64,
     next_offset: u64,
     missing: Vec<(u64, u64)>,
+    /// Its creation is among the records, and so everything since is.
+    is_told_from_the_start: bool,
     is_deleted: bool,
 }
 
@@ -182,10 +184,12 @@ impl Contents {
         };
         let Some(number) = description.topic else { return };
         let topic = self.topics.entry(number).or_default();
+        topic.is_told_from_the_start |= is_record && description.topic_name.is_some();
         topic.name = description.topic_name.or(topic.name.take());
         topic.is_deleted |= description.deletes;
         if let Some((base_offset, count)) = description.messages.filter(|_| is_record) {
-            if topic.messages > 0 && base_offset > topic.next_offset {
+            let is_known = topic.is_told_from_the_start || topic.messages > 0;
+            if is_known && base_offset > topic.next_offset {
                 topic.missing.push((topic.next_offset, base_offset));
             }
             topic.messages += u64::from(count);
