@@ -215,7 +215,7 @@ fn what_a_group_follows_is_acknowledged_when_it_was_printed() {
 }
 
 #[test]
-fn what_a_group_pulls_is_acknowledged_when_it_was_printed() {
+fn what_a_group_pulls_is_acknowledged_when_it_was_printed_whatever_it_was_called() {
     let broker = Broker::start(|listener| {
         let mut it = listener.accept();
         let pull = it.expect("Pull { topic: \"News\", subscriber: \"g\"");
@@ -228,7 +228,7 @@ fn what_a_group_pulls_is_acknowledged_when_it_was_printed() {
         let settle = it.expect("first: 4, count: 2 }], verdict: Ack");
         it.reply(settle, &Response::Done);
     });
-    let ran = run(&broker, &["pull", "News", "--group", "g", "--headers"]);
+    let ran = run(&broker, &["pull", "News", "--id", "g", "--headers"]);
     let expected = "{\"k\":{\"base64\":\"/w==\"}}\tone\n{}\ttwo\n";
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected), "{}", ran.stderr);
     broker.join();

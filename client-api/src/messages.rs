@@ -242,6 +242,9 @@ pub struct Pulled {
     pub lost: u64,
     /// How many are still unread.
     pub remaining: u64,
+    /// Whether the messages are acknowledged individually, and come again unless they are
+    /// settled; otherwise they count as read.
+    pub is_leased: bool,
 }
 
 /// Messages that retention took before they could be pushed, or that the broker counted as sent

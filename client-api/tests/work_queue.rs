@@ -155,6 +155,7 @@ fn a_pulled_group_leases_messages_until_they_are_settled() {
     assert_eq!(client.subscribe_with("Work", &workers(), &terms).expect("subscribed"), 4);
     let pulled = client.pull("Work", &workers()).expect("pulled");
     assert_eq!((pulled.messages.deliveries(), pulled.remaining), (3, 3));
+    assert!(pulled.is_leased);
     let offsets = pulled.messages.offsets();
     let messages: Vec<_> = pulled.messages.into_iter().collect();
     assert!(messages[0].headers().is_empty());

@@ -78,7 +78,8 @@ pub(crate) struct Pull {
     /// Take at most so many messages [default: all]
     #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max: Option<u32>,
-    /// Make the subscription first, where there is none
+    /// Make the subscription first, where there is none; --start and what is said of a group's
+    /// acknowledgements are for this
     #[arg(long)]
     pub(crate) subscribe: bool,
     #[command(flatten)]

@@ -74,7 +74,7 @@ pub(crate) fn pull(arguments: &Arguments, pull: &Pull, output: &mut Output) -> R
         let plain = format!("{} messages were lost before these", pulled.lost);
         output.remark(&plain, &json!({ "lost": pulled.lost }))?;
     }
-    let kind = Kind::of(pull.of.is_group());
+    let kind = if pulled.is_leased { Kind::Group } else { Kind::Cursor };
     let printed = print(pulled.messages.borrowed(), u64::MAX, kind, pull.showing, output)?;
     if let (Some(printed), Kind::Group) = (printed, kind) {
         // What was printed must be out before it counts as done.
@@ -95,7 +95,7 @@ pub(crate) fn follow(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let mut client = Client::connect_with(&arguments.broker, arguments.options())?;
-    let kind = Kind::of(following.group.is_some());
+    let kind = if following.group.is_some() { Kind::Group } else { Kind::Cursor };
     let (subscriber, lifetime) = match following.id.as_deref().or(following.group.as_deref()) {
         Some(name) => (SubscriberId::from(name), Lifetime::Named),
         None => (client.register_subscriber(), Lifetime::Connection),
@@ -142,12 +142,6 @@ enum Kind {
     Cursor,
     /// Its messages are delivered until each is acknowledged.
     Group,
-}
-
-impl Kind {
-    fn of(is_group: bool) -> Self {
-        if is_group { Self::Group } else { Self::Cursor }
-    }
 }
 
 /// Prints at most `count_max` messages, and gives their offsets.

@@ -28,10 +28,12 @@ pub(super) fn expected_answer(
             Answer::Subscribed { next_offset }
         }
         (Operation::Pull, Response::Messages { base_offset, lost, remaining, batch }) => {
-            Answer::Pulled(pulled(base_offset, 1, batch, lost, remaining))
+            let messages = unfilled(base_offset, 1, batch);
+            Answer::Pulled(Pulled { messages, lost, remaining, is_leased: false })
         }
         (Operation::Pull, Response::Leased { base_offset, lost, remaining, deliveries, batch }) => {
-            Answer::Pulled(pulled(base_offset, deliveries, batch, lost, remaining))
+            let messages = unfilled(base_offset, deliveries, batch);
+            Answer::Pulled(Pulled { messages, lost, remaining, is_leased: true })
         }
         (Operation::ListTopics, Response::Topics(names)) => {
             Answer::Topics(names.into_iter().map(str::to_owned).collect())
@@ -53,15 +55,9 @@ pub(super) fn expected_answer(
     })
 }
 
-fn pulled(
-    base_offset: u64,
-    deliveries: u32,
-    batch: Batch<'_>,
-    lost: u64,
-    remaining: u64,
-) -> Pulled {
-    let run = Run { base_offset, count: batch.count(), deliveries };
-    Pulled { messages: Messages::new(run, Bytes::new()), lost, remaining }
+/// Messages whose records are still in the read buffer.
+fn unfilled(base_offset: u64, deliveries: u32, batch: Batch<'_>) -> Messages {
+    Messages::new(Run { base_offset, count: batch.count(), deliveries }, Bytes::new())
 }
 
 pub(super) fn response_name(response: &Response<'_>) -> &'static str {

@@ -250,11 +250,9 @@ impl Session {
         }
     }
 
-    fn take_pulled(&mut self, pulled: Pulled) -> Pulled {
-        let Pulled { messages, lost, remaining } = pulled;
-        let records = self.input.take_records();
-        let messages = Messages::new(messages.run(), records);
-        Pulled { messages, lost, remaining }
+    fn take_pulled(&mut self, mut pulled: Pulled) -> Pulled {
+        pulled.messages = Messages::new(pulled.messages.run(), self.input.take_records());
+        pulled
     }
 
     /// The records of the delivery that [`poll_event`](Self::poll_event) gave last, borrowed.
