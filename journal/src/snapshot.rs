@@ -17,7 +17,7 @@ use crate::frame::{
 };
 use crate::journal::Journal;
 use crate::preparation::UNFINISHED_ENDING;
-use crate::segment::FORMAT_VERSION;
+use crate::segment::{FORMAT_VERSION, POSITION_LIMIT};
 use crate::storage::{Access, Storage, StorageFile, read_up_to, write_all_at};
 use crate::walk::Walk;
 use crate::{AppendError, Damage, JournalId, OpenError, Position, SnapshotError, VisitError};
@@ -208,6 +208,9 @@ impl SnapshotHeader {
         let version = number(8) as u32;
         if version != FORMAT_VERSION {
             return Some(Err(version));
+        }
+        if number(16) >= POSITION_LIMIT {
+            return None;
         }
         let id = JournalId(std::array::from_fn(|n| bytes[32 + n]));
         Some(Ok(Self { position: Position::new(number(16)), id }))

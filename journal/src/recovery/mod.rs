@@ -11,7 +11,7 @@ pub use report::{Cut, Lost, OpenReport, Recovered, SnapshotSource};
 pub(crate) use files::{list_segments, read_header};
 pub(crate) use survey::{SegmentEnd, Survey, survey};
 
-use self::replay::{Ending, Replay};
+use self::replay::{Ending, Replay, Unproven};
 use crate::frame::Seed;
 use crate::preparation::create_first_segment;
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
@@ -179,8 +179,15 @@ fn settle(
     let file = storage
         .open(&name, Access::Write)
         .map_err(|source| failed("open", name.clone(), source))?;
-    let settled = settle_end(&*file, current, ending);
-    settled.map_err(|source| failed("write", name, source))?;
+    for unproven in &ending.unproven {
+        // In order: nothing is written to a segment before the one it follows is synced.
+        write_again(&**storage, headers[unproven.segment].base, unproven)?;
+    }
+    if let Some(cut) = ending.cut {
+        let cleared = put_zeros(&*file, cut.from - current.base, cut.until - cut.from)
+            .and_then(|()| file.sync_data());
+        cleared.map_err(|source| failed("write", name, source))?;
+    }
     report.cut = ending.cut;
     report.end = ending.end;
     let next = settle_next(storage, options, current, &headers[ending.segment + 1..], ending)?;
@@ -190,26 +197,27 @@ fn settle(
     Ok(Restored { id: header.id, segments, current, file, next, report })
 }
 
-fn settle_end(file: &dyn StorageFile, current: Span, ending: &Ending) -> io::Result<()> {
-    // What was read may never have reached the medium, whatever a sync says that follows one that
-    // failed. What is written again will.
-    let mut at = ending.proven.max(current.base + SEGMENT_HEADER_BYTES as u64);
-    let mut chunk = Vec::new();
-    while at < ending.end {
+/// Makes frames durable that were read, but may never have reached the medium, whatever a sync
+/// says that follows one that failed. What is written again does.
+fn write_again(
+    storage: &dyn Storage,
+    base: Position,
+    unproven: &Unproven,
+) -> Result<(), OpenError> {
+    let failed = |source| failed("write", segment_name(base), source);
+    let file = storage.open(&segment_name(base), Access::Write).map_err(failed)?;
+    let (mut at, mut chunk) = (unproven.from, Vec::new());
+    while at < unproven.until {
         chunk.clear();
-        let offset = at - current.base;
-        let bytes = ((ending.end - at) as usize).min(CHUNK_BYTES);
-        read_up_to(file, offset, bytes, &mut chunk)?;
+        let bytes = ((unproven.until - at) as usize).min(CHUNK_BYTES);
+        read_up_to(&*file, at - base, bytes, &mut chunk).map_err(failed)?;
         if chunk.len() < bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
         }
-        write_all_at(file, offset, &chunk)?;
+        write_all_at(&*file, at - base, &chunk).map_err(failed)?;
         at = at + bytes as u64;
     }
-    if let Some(cut) = ending.cut {
-        put_zeros(file, cut.from - current.base, cut.until - cut.from)?;
-    }
-    file.sync_data()
+    file.sync_data().map_err(failed)
 }
 
 /// Clears the segments behind the end; the first is kept if it is one that would be made now.

@@ -29,7 +29,7 @@ use crate::segments::Span;
 use crate::snapshot::{self, COPY_NAMES, Copy, Snapshot, SnapshotHeader};
 use crate::storage::{Access, Storage, StorageFile, read_up_to, write_all_at};
 use crate::walk::Walk;
-use crate::{JournalId, OpenError, Options, Position};
+use crate::{Damage, JournalId, OpenError, Options, Position};
 use std::io;
 use std::sync::Arc;
 
@@ -173,6 +173,8 @@ impl<'a> Mending<'a> {
         next: Option<Position>,
     ) -> Result<Option<Span>, OpenError> {
         let by_file = segment.bytes.next_multiple_of(SEGMENT_ALIGNMENT).max(SEGMENT_ALIGNMENT);
+        // A file that was cut may end with a frame, and a gap has to follow that.
+        let by_file = if next.is_none() { by_file + SEGMENT_ALIGNMENT } else { by_file };
         let by_next = next.map(|next| next - base).filter(|bytes| *bytes <= SEGMENT_BYTES_LIMIT);
         let bytes = match by_next {
             // A segment in between may be missing: then the file is the shorter one.
@@ -351,7 +353,11 @@ impl<'a> Mending<'a> {
         let seed = Seed::of_journal(&self.id.0);
         let resume = until.value().to_le_bytes();
         let room = until.min(patient.span.end()) - from;
-        assert!(room >= FRAME_HEADER_BYTES as u64, "there was a frame, or room for one");
+        if room < FRAME_HEADER_BYTES as u64 {
+            let (file, offset) = (segment_name(patient.span.base), from - patient.span.base);
+            let reason = "expected room to say where records go on; remove the file".to_owned();
+            return Err(OpenError::Damaged(Damage { file, offset, position: from, reason }));
+        }
         let body: &[&[u8]] = if room >= SEGMENT_END_BYTES as u64 { &[&resume] } else { &[] };
         let sum = BodySum::of(body).expect("a position is short");
         let header = FrameHeader::new(seed, from, KIND_GAP, LAG_UNKNOWN, sum);

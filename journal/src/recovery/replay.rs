@@ -8,21 +8,33 @@
 
 use super::failed;
 use super::report::{Cut, OpenReport, Recovered};
-use crate::frame::{FRAME_ALIGNMENT, KIND_GAP, KIND_SEAL, KIND_SEGMENT_END, Seed};
+use crate::frame::{
+    FRAME_ALIGNMENT, FRAME_HEADER_BYTES, KIND_GAP, KIND_SEAL, KIND_SEGMENT_END, Seed,
+};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use crate::storage::{Access, Storage};
 use crate::walk::{Frame, Walk};
 use crate::{Damage, OpenError, Place, Position, VisitError};
 
-/// How the records end.
+/// Frames of one segment that nothing proves to be synced.
 #[derive(Clone, Copy, Debug)]
+pub(crate) struct Unproven {
+    /// Which segment.
+    pub(crate) segment: usize,
+    pub(crate) from: Position,
+    pub(crate) until: Position,
+}
+
+/// How the records end.
+#[derive(Clone, Debug)]
 pub(crate) struct Ending {
     /// Which segment they end in.
     pub(crate) segment: usize,
     /// Where the next one goes.
     pub(crate) end: Position,
-    /// All before this was synced.
-    pub(crate) proven: Position,
+    /// What may never have reached the medium, in order: in the last segment, and in the one before
+    /// if the last one holds nothing.
+    pub(crate) unproven: Vec<Unproven>,
     pub(crate) cut: Option<Cut>,
     /// Whether there is something in the segment behind, which holds no records.
     pub(crate) is_next_littered: bool,
@@ -34,15 +46,18 @@ pub(crate) struct Replay<'a> {
     seed: Seed,
     headers: &'a [SegmentHeader],
     report: &'a mut OpenReport,
+    /// All before this was synced.
     proven: Position,
+    /// The segment before the one that is read, and where its frames ended.
+    before: Option<(usize, Position)>,
 }
 
 type Visit<'a> = &'a mut dyn FnMut(Recovered<'_>) -> Result<(), VisitError>;
 
 /// Where the frames of a segment lead.
 enum Leads {
-    /// On, to this position in a later segment.
-    To(Position),
+    /// On, to this position, from the end of the last frame.
+    To { next: Position, from: Position },
     /// No further: there is no sound frame at this position.
     Nowhere(Position),
 }
@@ -54,7 +69,7 @@ impl<'a> Replay<'a> {
         headers: &'a [SegmentHeader],
         report: &'a mut OpenReport,
     ) -> Self {
-        Self { storage, seed, headers, report, proven: Position::ZERO }
+        Self { storage, seed, headers, report, proven: Position::ZERO, before: None }
     }
 
     /// Gives all records from `start` on to `visit`.
@@ -65,7 +80,10 @@ impl<'a> Replay<'a> {
             let index = self.segment_of(at)?;
             let mut walk = self.walk(index)?;
             match self.replay_segment(index, &mut walk, at, visit)? {
-                Leads::To(next) => at = next,
+                Leads::To { next, from } => {
+                    self.before = Some((index, from));
+                    at = next;
+                }
                 Leads::Nowhere(end) => return self.judge(index, &mut walk, end),
             }
         }
@@ -104,20 +122,27 @@ impl<'a> Replay<'a> {
             let found = walk.frame_at(at);
             let found =
                 found.map_err(|source| failed("read", segment_name(header.base), source))?;
-            let Some(frame) = found else { return Ok(Leads::Nowhere(at)) };
+            let Some(frame) = found else {
+                return Ok(if has_room(header.end(), at) {
+                    Leads::Nowhere(at)
+                } else {
+                    let next = header.end() + SEGMENT_HEADER_BYTES as u64;
+                    Leads::To { next, from: at }
+                });
+            };
             self.proven = self.proven.max(frame.synced_before).max(header.base);
             self.report.was_sealed = frame.kind == KIND_SEAL;
             match frame.kind {
                 KIND_SEGMENT_END => {
                     let next = header.end() + SEGMENT_HEADER_BYTES as u64;
-                    return Ok(Leads::To(next));
+                    return Ok(Leads::To { next, from: frame.end });
                 }
                 KIND_GAP => {
                     let until = gap_end(&frame);
                     self.report.gaps.push((at, until));
                     self.give(at, Recovered::Gap { from: at, until }, visit)?;
                     if until != frame.end {
-                        return Ok(Leads::To(until));
+                        return Ok(Leads::To { next: until, from: frame.end });
                     }
                 }
                 KIND_SEAL => {}
@@ -158,7 +183,19 @@ impl<'a> Replay<'a> {
         self.report.was_sealed |= self.proven >= end;
         self.report.was_sealed &= litter.is_none();
         let cut = litter.map(|litter| Cut { segment: base, from: end, until: litter.until });
-        Ok(Ending { segment: index, end, proven: self.proven.min(end), cut, is_next_littered })
+        let unproven = self.unproven(index, end);
+        Ok(Ending { segment: index, end, unproven, cut, is_next_littered })
+    }
+
+    /// A segment that holds a frame proves those before it; so there are two at most.
+    fn unproven(&self, index: usize, end: Position) -> Vec<Unproven> {
+        let before = self.before.filter(|(before, _)| *before != index);
+        let ends = before.into_iter().chain([(index, end)]);
+        let unproven = ends.map(|(segment, until)| {
+            let first = self.headers[segment].base + SEGMENT_HEADER_BYTES as u64;
+            Unproven { segment, from: self.proven.max(first).min(until), until }
+        });
+        unproven.collect()
     }
 
     /// Looks for what must not be in the segments behind the end, if it is the end.
@@ -208,6 +245,12 @@ impl<'a> Replay<'a> {
 pub(crate) fn first_frame_before(nonzero: Position) -> Position {
     let alignment = FRAME_ALIGNMENT as u64;
     Position::new((nonzero.value() - nonzero.value() % alignment).saturating_sub(alignment))
+}
+
+/// Whether a frame can be here. Only what is left of a damaged segment ends where none can, and
+/// the next segment follows.
+pub(crate) fn has_room(segment_end: Position, position: Position) -> bool {
+    segment_end - position >= FRAME_HEADER_BYTES as u64
 }
 
 fn proven_by_frame(proof: Position) -> String {

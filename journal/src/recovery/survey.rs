@@ -1,6 +1,6 @@
 //! Going through a whole segment, damaged or not: where its sound frames are, and where not.
 
-use super::replay::{first_frame_before, gap_end};
+use super::replay::{first_frame_before, gap_end, has_room};
 use crate::Position;
 use crate::frame::{KIND_GAP, KIND_SEGMENT_END};
 use crate::segment::SEGMENT_HEADER_BYTES;
@@ -74,6 +74,11 @@ pub(crate) fn survey(
                 None => at = frame.end,
             }
             continue;
+        }
+        if !has_room(span.end(), at) {
+            let to = span.end() + SEGMENT_HEADER_BYTES as u64;
+            survey.end = SegmentEnd::Linked { frame: at, to };
+            return Ok(survey);
         }
         let Some(litter) = walk.litter(at)? else {
             survey.end = SegmentEnd::Clean(at);

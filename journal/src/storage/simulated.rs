@@ -21,7 +21,7 @@ pub struct SimulatedDisk {
     folder: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     bytes_max: u64,
     inodes: Vec<Inode>,
@@ -79,6 +79,14 @@ impl SimulatedDisk {
             let content = state.inodes[inode].crashed(choose);
             image.put(name, content);
         }
+        Self { state: Arc::new(Mutex::new(image)), folder: self.folder.clone() }
+    }
+
+    /// The disk as it is found if the process was killed now: all that was done is there, and what
+    /// was not synced still is not.
+    #[must_use]
+    pub fn killed(&self) -> Self {
+        let image = State { is_locked: false, ..self.state().clone() };
         Self { state: Arc::new(Mutex::new(image)), folder: self.folder.clone() }
     }
 

@@ -1,4 +1,5 @@
-//! A disk whose power is cut in the middle of operations: it takes pictures of what would be left.
+//! A disk whose power is cut in the middle of operations: it takes pictures of what would be left, and
+//! now and then of what would be there if only the process had been killed.
 
 use journal::storage::{Access, Lock, LockError, LockHolder, SimulatedDisk, Storage, StorageFile};
 use std::io;
@@ -49,7 +50,11 @@ impl Camera {
         if roll.one_in > 0 && roll.pictures.len() < 40 {
             let one_in = roll.one_in;
             if roll.random.u32(..one_in) == 0 {
-                let picture = self.disk.crash(&mut |below| roll.random.u64(..below));
+                let picture = if roll.random.u32(..4) == 0 {
+                    self.disk.killed()
+                } else {
+                    self.disk.crash(&mut |below| roll.random.u64(..below))
+                };
                 roll.pictures.push(picture);
             }
         }

@@ -41,6 +41,8 @@ pub(crate) struct World {
     appended: Vec<Appended>,
     at_least: AtLeast,
     generation: u32,
+    /// Bytes of the first record that the last crash has taken.
+    taken_bytes: Option<usize>,
 }
 
 /// What a recovery gave.
@@ -74,6 +76,7 @@ impl World {
             appended: Vec::new(),
             at_least: AtLeast::default(),
             generation: 0,
+            taken_bytes: None,
         };
         world.open();
         world
@@ -258,6 +261,7 @@ impl World {
         let found = self.recover(&self.storage);
         let count = self.hold_against(&found, self.at_least);
         self.story.tell(|| format!("opened with {count} records: {:?}", found.report));
+        self.taken_bytes = self.appended.get(count).map(|taken| taken.body.len());
         self.appended.truncate(count);
         for appended in self.appended.iter().filter(|appended| appended.is_retained) {
             found.journal.retain(appended.place).expect("what is retained is not removed");
@@ -330,6 +334,7 @@ impl World {
             appended: self.appended.clone(),
             at_least,
             generation: self.generation + 1,
+            taken_bytes: None,
         };
         self.story.tell(|| format!("generation {}: look at a picture", next.generation));
         next.open();
@@ -340,6 +345,13 @@ impl World {
             return;
         }
         next.read_retained();
+        // One that takes the place of what was lost, and ends where that ended: what had followed
+        // must not follow this.
+        if let Some(bytes) = next.taken_bytes {
+            next.append_one(bytes);
+            next.commit();
+            next.reopen_after_kill();
+        }
         next.append();
         next.commit();
         next.note_reached();
