@@ -152,7 +152,7 @@ impl Inspection {
         let first = Position::ZERO + SEGMENT_HEADER_BYTES as u64;
         let mut due = snapshot.map_or(first, |snapshot| snapshot.header.position);
         let mut proven = due;
-        let mut open_ends = Vec::new();
+        let (mut open_ends, mut clean_ends) = (Vec::new(), Vec::new());
         let mut is_linked = false;
         for base in list_segments(storage)? {
             let first = base + SEGMENT_HEADER_BYTES as u64;
@@ -174,7 +174,7 @@ impl Inspection {
                 SegmentEnd::Clean(at) => {
                     due = span.end() + SEGMENT_HEADER_BYTES as u64;
                     if at > first {
-                        open_ends.push((base, at));
+                        clean_ends.push((base, at));
                     }
                 }
                 SegmentEnd::Torn(at) => {
@@ -191,14 +191,14 @@ impl Inspection {
         if is_linked && !is_due_there {
             self.find(due, due, "expected the segment that follows the last one");
         }
-        for (base, at) in open_ends {
+        for (base, at) in open_ends.iter().chain(&clean_ends).copied() {
             if at < proven {
                 self.torn_at = self.torn_at.filter(|torn| *torn != at);
                 self.find_in(base, at, "expected a frame, since what follows was written later");
-            } else {
-                self.torn_at.get_or_insert(at);
             }
         }
+        let torn = open_ends.iter().map(|(_, at)| *at).find(|at| *at >= proven);
+        self.torn_at = self.torn_at.or(torn);
         Ok(())
     }
 
