@@ -130,15 +130,20 @@ impl Journal {
     }
 
     /// Makes a segment ahead of its time. There may be room for what comes before it, and for
-    /// the segment itself by then, so that failing is not the journal's failure yet.
+    /// the segment itself by then, so that a lack of room is not the journal's failure yet.
     fn make_ahead(&self, span: Span) {
         let made = create_segment(self.storage(), self.id(), span);
+        let segment = segment_name(span.base);
         self.preparation().set(match made {
             Ok(file) => Stage::Ready(span, file),
-            Err(error) => {
-                let segment = segment_name(span.base);
+            Err(error) if is_want_of_room(&error) => {
                 tracing::warn!(segment, %error, "the next segment could not be made yet; make room");
                 Stage::PutOff
+            }
+            // Above all, a sync that has failed is not tried again.
+            Err(error) => {
+                self.fail("create", segment, error);
+                Stage::Idle
             }
         });
     }
@@ -163,6 +168,10 @@ impl Journal {
         create_segment(self.storage(), self.id(), span)
             .map_err(|error| self.fail("create", segment_name(span.base), error))
     }
+}
+
+fn is_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Makes the first segment of a new journal.
