@@ -17,7 +17,8 @@ use crate::frame::{
 };
 use crate::journal::Journal;
 use crate::preparation::UNFINISHED_ENDING;
-use crate::segment::{FORMAT_VERSION, POSITION_LIMIT};
+use crate::segment::{FORMAT_VERSION, POSITION_LIMIT, segment_name};
+use crate::segments::Span;
 use crate::storage::{Access, Storage, StorageFile, read_up_to, write_all_at};
 use crate::walk::Walk;
 use crate::{AppendError, Damage, JournalId, OpenError, Position, SnapshotError, VisitError};
@@ -58,6 +59,9 @@ impl Journal {
         if let Some(failed) = self.failure() {
             return Err(failed.into());
         }
+        if position < self.reached().written && !self.has_frame(position)? {
+            return Err(SnapshotError::Position { position, earliest, end });
+        }
         let header = SnapshotHeader { position, id: self.id() };
         let mut sink =
             SnapshotSink::create(self.storage(), header, self.options().record_bytes_max)?;
@@ -77,6 +81,23 @@ impl Journal {
         self.snapshot_position.store(position.value(), Ordering::Release);
         tracing::debug!(%position, "wrote a snapshot");
         Ok(())
+    }
+}
+
+impl Journal {
+    /// Whether a frame begins at this position, which is written.
+    fn has_frame(&self, position: Position) -> Result<bool, SnapshotError> {
+        let failed = |span: Span, source| SnapshotError::Io {
+            action: "read",
+            file: segment_name(span.base),
+            source,
+        };
+        let opened = self.segments_table().open(self.storage(), position);
+        let opened = opened.map_err(|(span, source)| failed(span, source))?;
+        let Some((span, file)) = opened else { return Ok(false) };
+        let mut walk = Walk::new(file, self.seed(), span.base, span.bytes);
+        let found = walk.frame_at(position).map_err(|source| failed(span, source))?;
+        Ok(found.is_some())
     }
 }
 

@@ -3,11 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests to clippy only inside them")]
 
-use journal::storage::SimulatedDisk;
+use journal::storage::{Fault, FaultyStorage, Operation, SimulatedDisk};
 use journal::{
     Damage, Journal, Level, OpenError, OpenReport, Options, Place, Position, ReadError,
     RecoverMode, Recovered, inspect,
 };
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 const DISK_BYTES: u64 = 1 << 20;
@@ -297,6 +298,46 @@ fn what_is_sound_of_a_damaged_journal_is_given_in_quarantine_mode() {
     check_all(0, &End::Closed, check_quarantine);
     check_all(15, &End::Closed, check_quarantine);
     check_all(15, &End::Killed, check_quarantine);
+}
+
+/// One byte in so many is flipped where each is tried with every place to be interrupted at.
+const INTERRUPTED_ONE_IN: usize = 61;
+
+#[test]
+fn a_quarantine_that_was_interrupted_is_made_again() {
+    let left = leave(15, &End::Closed);
+    for name in left.disk.names() {
+        for at in (0..left.disk.content(&name).unwrap().len()).step_by(INTERRUPTED_ONE_IN) {
+            let blow = Blow::Flip { at, bits: 1 << (at % 8) };
+            for operation in [Operation::Write, Operation::Sync, Operation::SyncDir] {
+                for after in 0..4 {
+                    let disk = blow.strike(&left.disk, &name);
+                    interrupt(&disk, operation, after);
+                    let mut random = fastrand::Rng::with_seed(at as u64);
+                    let crashed = disk.crash(&mut |below| random.u64(..below));
+                    check_mended_again(&left, &name, blow, &crashed);
+                }
+            }
+        }
+    }
+}
+
+fn interrupt(disk: &SimulatedDisk, operation: Operation, after: u64) {
+    let storage = FaultyStorage::new(Arc::new(disk.clone()));
+    storage.inject(operation, after, Fault::Error(ErrorKind::Other));
+    // It may have less to do than that.
+    Journal::open(Arc::new(storage), options(), RecoverMode::Quarantine, &mut |_| Ok(())).ok();
+}
+
+/// What is spared is given, whoever tells of the loss.
+fn check_mended_again(left: &Left, name: &str, blow: Blow, disk: &SimulatedDisk) {
+    let opened = open(disk, RecoverMode::Quarantine)
+        .unwrap_or_else(|error| panic!("{name} {blow:?}: {error}"));
+    let given = left.check_given(&opened);
+    for index in left.spared(name, blow) {
+        let is_expected = index >= left.before_snapshot && index < left.proven;
+        assert!(!is_expected || given.contains(&index), "{name} {blow:?}: record {index} is given");
+    }
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! A journal from outside.
 
-use journal::storage::{Directory, SimulatedDisk};
-use journal::{Journal, Level, OpenReport, Options, Position, RecoverMode, Recovered};
+use journal::storage::{Directory, Fault, FaultyStorage, Operation, SimulatedDisk};
+use journal::{
+    Journal, Level, OpenReport, Options, Position, RecoverMode, Recovered, SnapshotError,
+};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 fn open(disk: &SimulatedDisk, options: &Options) -> (Journal, OpenReport, Vec<(u8, Vec<u8>)>) {
@@ -96,6 +99,66 @@ fn a_snapshot_stands_for_what_precedes_it() {
     drop(journal);
     let (_journal, _, records) = open(&disk, &small());
     assert_eq!(records, [(9, b"sum".to_vec()), (2, b"after".to_vec())]);
+}
+
+#[test]
+fn a_snapshot_is_refused_where_no_record_ends() {
+    let disk = SimulatedDisk::new(1 << 20);
+    let (journal, ..) = open(&disk, &small());
+    let place = journal.append(1, &[&[1; 300]], Level::Synced).unwrap();
+    journal.append(1, &[&[1; 300]], Level::Synced).unwrap();
+    journal.commit().unwrap();
+    for position in [place.position + 8, journal.end() + 8] {
+        let refused = journal.write_snapshot(position, &mut |_| Ok(()));
+        assert!(matches!(refused, Err(SnapshotError::Position { .. })), "{refused:?}");
+    }
+    journal.write_snapshot(place.end(), &mut |_| Ok(())).unwrap();
+    drop(journal);
+    assert_eq!(open(&disk, &small()).2.len(), 1);
+}
+
+#[test]
+fn a_segment_whose_name_was_not_synced_is_not_built_on() {
+    // It was made, but the process ended before its directory was synced.
+    let disk = SimulatedDisk::new(1 << 20);
+    let storage = FaultyStorage::new(Arc::new(disk.clone()));
+    let opened =
+        Journal::open(Arc::new(storage.clone()), small(), RecoverMode::Refuse, &mut |_| Ok(()));
+    let (journal, _) = opened.unwrap();
+    storage.inject(Operation::SyncDir, 0, Fault::ErrorOnce(ErrorKind::Other));
+    assert!(journal.prepare_segment().is_err());
+    drop(journal);
+    let (journal, ..) = open(&disk, &small());
+    for number in 0..20_u8 {
+        journal.append(1, &[&[number; 300]], Level::Synced).unwrap();
+    }
+    journal.commit().unwrap();
+    drop(journal);
+    let all_lost_that_may_be = disk.crash(&mut |below| below - 1);
+    assert_eq!(open(&all_lost_that_may_be, &small()).2.len(), 20);
+}
+
+#[test]
+fn what_is_cut_is_gone_for_good() {
+    let disk = SimulatedDisk::new(1 << 20);
+    let (journal, ..) = open(&disk, &small());
+    let places =
+        [1_u8, 2, 3, 4].map(|number| journal.append(1, &[&[number; 300]], Level::Written).unwrap());
+    journal.commit().unwrap();
+    drop(journal);
+    // Of what was not synced, the second record is lost, and those after it are not.
+    let name = disk.names().into_iter().find(|name| name.ends_with(".segment")).unwrap();
+    let mut content = disk.content(&name).unwrap();
+    let start = places[1].position.value() as usize;
+    content[start + 20..start + 40].fill(0);
+    disk.put(&name, content);
+    let (journal, report, records) = open(&disk, &small());
+    assert_eq!(records.len(), 1);
+    assert_eq!(report.cut.map(|cut| cut.from), Some(places[1].position));
+    drop(journal);
+    let all_lost_that_may_be = disk.crash(&mut |below| below - 1);
+    let content = all_lost_that_may_be.content(&name).unwrap();
+    assert!(content[start..].iter().all(|byte| *byte == 0), "nothing may follow a new record");
 }
 
 #[test]
