@@ -11,8 +11,14 @@ use std::collections::BTreeMap;
 /// It ends early when they are used up: what is unbounded in a benchmark fills a broker's limits.
 pub const ITEMS_PER_CELL_MAX: u64 = 20_000;
 
+/// No client with one request outstanding uses up more in a millisecond. What a short measurement
+/// cannot use up need not be made and removed, which takes long where each is on stable storage.
+const ITEMS_PER_CLIENT_MS_MAX: u64 = 100;
+
 /// The part of the items that the warm-up may use up.
 const WARMUP_ITEMS_FRACTION: u64 = 10;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 /// One operation at one number of clients.
 #[derive(Clone, Debug)]
@@ -107,7 +113,10 @@ fn items_of_one(load: &OperationLoad) -> u64 {
     };
     match load.extent {
         Extent::Count(count) => share.min(count + warmup_items(count)),
-        Extent::DurationNs(_) => share,
+        Extent::DurationNs(duration_ns) => {
+            let duration_ms = (duration_ns + load.warmup_ns).div_ceil(NS_PER_MS);
+            share.min(duration_ms * ITEMS_PER_CLIENT_MS_MAX)
+        }
     }
 }
 
@@ -358,6 +367,12 @@ mod tests {
         assert_eq!(items(Operation::Create, 1), ITEMS_PER_CELL_MAX);
         assert_eq!(items(Operation::Create, 50), ITEMS_PER_CELL_MAX / 50);
         assert_eq!(items(Operation::Pull, 50), ITEMS_PER_CELL_MAX);
+    }
+
+    #[test]
+    fn what_a_short_measurement_cannot_use_up_is_not_made() {
+        let items = items_of_one(&load(Operation::Delete, 1, Extent::DurationNs(30_000_000)));
+        assert_eq!(items, 3000);
     }
 
     #[test]
