@@ -11,7 +11,7 @@ use super::{
 };
 use crate::intake::Intake;
 use crate::message::{BatchStamp, StampedBatch, blank_payload};
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -29,7 +29,7 @@ const ZEROED_BYTES: usize = 8 * 1024 * 1024;
 const ALLOCATING: &str = "allocating room in a file";
 
 /// Bytes that one read asks for, rounded down to whole messages.
-const READ_BYTES: usize = 256 * 1024;
+const READ_BYTES: usize = 1024 * 1024;
 
 /// A directory of files, one for each topic.
 #[derive(Debug)]
@@ -91,8 +91,11 @@ impl Driver for Disk {
         _index: u32,
     ) -> Result<Box<dyn StreamSubscriber>, DriverError> {
         let messages = (READ_BYTES / spec.payload_bytes).max(1);
+        let file = self.topics.find(&spec.topic)?;
+        // So the kernel reads further ahead.
+        fadvise(&file.file, 0, None, Advice::Sequential).map_err(failed("advising on a file"))?;
         Ok(Box::new(DiskSubscriber {
-            file: self.topics.find(&spec.topic)?,
+            file,
             payload_bytes: spec.payload_bytes,
             input: vec![0; messages * spec.payload_bytes],
             next: 0,
