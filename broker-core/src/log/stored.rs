@@ -394,11 +394,14 @@ impl StoredLog {
         let written = self.terms.journal.reached().written.saturating_sub(run.position);
         let bytes = u64::from(run.bytes).min(written) as usize;
         let read = self.terms.journal.read(run.position, bytes, &mut |stored| {
-            if let Ok(Record::Messages(publication) | Record::Moved(publication)) =
-                Record::decode(stored.kind, &stored.body)
-                && publication.topic == self.terms.topic
-                && publication.unix_ms >= unix_ms
-            {
+            let (publication, may_be_later) = match Record::decode(stored.kind, &stored.body) {
+                Ok(Record::Messages(publication)) => (publication, false),
+                // It tells when its first message came, and others may have come later.
+                Ok(Record::Moved(publication)) => (publication, true),
+                _ => return,
+            };
+            let is_late = publication.unix_ms >= unix_ms || may_be_later;
+            if publication.topic == self.terms.topic && is_late {
                 found = found.min(publication.base_offset);
             }
         });
