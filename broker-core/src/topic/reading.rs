@@ -106,7 +106,7 @@ impl Topic {
 
     /// Reads for a connection that is attached; `None`: it no longer is.
     pub(crate) fn fetch(
-        &self,
+        self: &Arc<Self>,
         grip: Grip,
         limit: FetchLimit,
         now: Now,
@@ -116,11 +116,16 @@ impl Topic {
         let mut state = self.lock();
         let state = &mut *state;
         let memory_before = state.log.memory_bytes();
-        let fetched = match state.subscriptions.held_by(grip)?.group {
+        let subscription = state.subscriptions.held_by(grip)?;
+        let committed = subscription.committed;
+        let fetched = match subscription.group {
             Some(_) => state.fetch_leased(grip, limit, now, wakes),
             None => state.fetch_next(grip, limit, wakes),
         };
         broker.tally().log_bytes_moved(memory_before, state.log.memory_bytes());
+        if state.subscriptions.at(grip.key).committed != committed {
+            self.save_later(state, broker);
+        }
         match fetched {
             Ok(pushed) => Some(pushed),
             Err(refusal) => {
@@ -394,10 +399,11 @@ impl State {
         let subscription = self.subscriptions.at(key);
         let before = subscription.needed_offset();
         let mut cursor: Cursor = subscription.cursor;
+        let was_at = cursor.offset();
         let fetched = self.log.fetch(&mut cursor, limit)?;
-        let waits = match fetched.count {
-            0 => None,
-            _ => self.save_cursor(key, cursor.offset())?,
+        let waits = match cursor.offset() == was_at {
+            true => None,
+            false => self.save_cursor(key, cursor.offset())?,
         };
         let subscription = self.subscriptions.at(key);
         subscription.cursor = cursor;
