@@ -1,7 +1,7 @@
 //! The broker: its topics, its limits, and what it says of itself.
 
-use crate::journal::{Commits, Journal, JournalFailed, Record, TopicId, Waits};
-use crate::log::StoredTerms;
+use crate::journal::{Commits, Journal, JournalFailed, Record, TopicId, TopicTerms, Waits};
+use crate::log::{RunBounds, StoredTerms};
 use crate::tally::Tally;
 use crate::topic::{Plan, RecoveredTopic, Topic};
 use crate::{Limits, Now, TopicRules, Wakes};
@@ -220,7 +220,7 @@ impl Broker {
                 let created = Record::TopicCreated { topic: id, terms: plan.terms, name: &name };
                 let waits = record(&**journal, &created)?;
                 let found = RecoveredTopic::new(plan.terms, self.limits.publishers_per_topic_max);
-                let terms = self.stored_terms(id, plan.terms.durability, journal);
+                let terms = self.stored_terms(id, plan.terms, journal);
                 (Topic::in_journal(Arc::clone(&name), terms, found, self), Some(waits))
             }
             _ => (Topic::in_memory(Arc::clone(&name), plan, self), None),
@@ -250,7 +250,7 @@ impl Broker {
     pub(crate) fn restore(&self, id: TopicId, name: &str, found: RecoveredTopic, now: Now) {
         let journal = self.journal.as_ref().expect("what is restored comes from the journal");
         let name: Arc<str> = Arc::from(name);
-        let terms = self.stored_terms(id, found.terms.durability, journal);
+        let terms = self.stored_terms(id, found.terms, journal);
         let topic = Topic::in_journal(Arc::clone(&name), terms, found, self);
         let mut topics = self.topics.write().expect(TOPICS_LOCK);
         self.insert(&mut topics, name, topic).trim(now);
@@ -259,13 +259,14 @@ impl Broker {
     fn stored_terms(
         &self,
         topic: TopicId,
-        durability: Durability,
+        terms: TopicTerms,
         journal: &Arc<dyn Journal>,
     ) -> StoredTerms {
         StoredTerms {
             topic,
             journal: Arc::clone(journal),
-            durability,
+            durability: terms.durability,
+            runs: RunBounds::of(&terms),
             cache_bytes_max: self.limits.topic_cache_bytes_max,
             started_unix_ms: self.settings.started_unix_ms,
         }

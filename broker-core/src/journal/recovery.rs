@@ -1,7 +1,7 @@
 //! Recovery: what the journal's records, in order, make of nothing.
 
 use super::{Journal, Part, Place, Publication, Record, RecordError, TopicId};
-use crate::log::{add_to_runs, run_at};
+use crate::log::{RunBounds, add_to_runs, run_at};
 use crate::topic::{RecoveredGroup, RecoveredSubscription, RecoveredTopic};
 use crate::{Broker, Identity, Limits, Now, Settings, publishers};
 use protocol::{Durability, PublisherSequence};
@@ -254,6 +254,7 @@ impl Topic {
         }
         let parts = std::mem::take(&mut self.partial);
         let base_offset = parts[0].1.base_offset;
+        let bounds = RunBounds::of(&self.state.terms);
         let log = &mut self.state.log;
         if base_offset < log.next_offset {
             return;
@@ -268,7 +269,7 @@ impl Topic {
                 count: part.count,
                 ..*publication
             };
-            add_to_runs(&mut log.runs, &publication, part.records_bytes, place);
+            add_to_runs(&mut log.runs, &publication, part.records_bytes, place, bounds);
         }
         log.next_offset = publication.end_offset();
         log.newest_unix_ms = publication.unix_ms;

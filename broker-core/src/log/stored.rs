@@ -4,7 +4,7 @@ use super::{Cursor, FetchLimit, Fetched, Incoming};
 use crate::Now;
 use crate::journal::{
     Journal, JournalFailed, PUBLICATION_HEAD_BYTES_MAX, Part, Place, Publication, Reached,
-    ReadFailed, Record, Run, Stored, TopicId,
+    ReadFailed, Record, Run, Stored, TopicId, TopicTerms,
 };
 use bytes::{Bytes, BytesMut};
 use protocol::{Durability, Refusal, batch};
@@ -16,7 +16,13 @@ use std::sync::Arc;
 const RECORD_BYTES_MAX: usize = 64 * 1024;
 
 /// A run takes up to so much of the journal, unless it is one record.
-const RUN_BYTES_MAX: u32 = 64 * 1024;
+const RUN_BYTES_MAX: u64 = 64 * 1024;
+
+/// A topic that may hold little has runs of at least so much.
+const RUN_BYTES_MIN: u64 = 512;
+
+/// A log at its bounds is made of about so many runs, since retention takes whole ones.
+const RUNS_MIN: u64 = 8;
 
 /// A run goes on only where so few bytes of others lie between.
 const RUN_GAP_BYTES_MAX: u64 = 4096;
@@ -30,10 +36,29 @@ pub(crate) struct StoredTerms {
     pub(crate) topic: TopicId,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) durability: Durability,
+    pub(crate) runs: RunBounds,
     /// The newest messages are kept in memory, up to so many bytes.
     pub(crate) cache_bytes_max: usize,
     /// Unix time at [`Now`] 0.
     pub(crate) started_unix_ms: u64,
+}
+
+/// How much one run may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunBounds {
+    bytes_max: u64,
+    /// From its first message to its last.
+    ms_max: u64,
+}
+
+impl RunBounds {
+    /// A part of what the topic may hold.
+    pub(crate) fn of(terms: &TopicTerms) -> Self {
+        Self {
+            bytes_max: (terms.bytes_max / RUNS_MIN).clamp(RUN_BYTES_MIN, RUN_BYTES_MAX),
+            ms_max: terms.age_ms_max / RUNS_MIN,
+        }
+    }
 }
 
 /// A log as it was found in the journal; all of it is durable.
@@ -203,7 +228,7 @@ impl StoredLog {
         };
         self.terms.journal.retain(place.segment, u64::from(place.bytes));
         let records_bytes = spans.iter().map(|span| span.len()).sum::<usize>();
-        add_to_runs(&mut self.runs, &publication, records_bytes, place);
+        add_to_runs(&mut self.runs, &publication, records_bytes, place, self.terms.runs);
         self.bytes += records_bytes;
         self.newest_unix_ms = publication.unix_ms;
         let end_offset = publication.end_offset();
@@ -424,6 +449,7 @@ pub(crate) fn add_to_runs(
     publication: &Publication<'_>,
     records_bytes: usize,
     place: Place,
+    bounds: RunBounds,
 ) {
     let records_bytes = u32::try_from(records_bytes).expect("a record is at most 1 GiB long");
     if let Some(last) = runs.back_mut()
@@ -432,7 +458,9 @@ pub(crate) fn add_to_runs(
     {
         let end = last.position + u64::from(last.bytes);
         let bytes = place.end() - last.position;
-        if bytes <= u64::from(RUN_BYTES_MAX) && place.position - end <= RUN_GAP_BYTES_MAX {
+        let ms = publication.unix_ms.saturating_sub(last.unix_ms);
+        let is_near = place.position - end <= RUN_GAP_BYTES_MAX;
+        if bytes <= bounds.bytes_max && ms <= bounds.ms_max && is_near {
             last.count += publication.count;
             last.bytes = bytes as u32;
             last.live_bytes += place.bytes;
