@@ -401,13 +401,13 @@ impl State {
         let mut cursor: Cursor = subscription.cursor;
         let was_at = cursor.offset();
         let fetched = self.log.fetch(&mut cursor, limit)?;
-        let waits = match cursor.offset() == was_at {
-            true => None,
-            false => self.save_cursor(key, cursor.offset())?,
-        };
+        let moved = cursor.offset() > was_at;
+        let waits = if moved { self.save_cursor(key, cursor.offset())? } else { None };
         let subscription = self.subscriptions.at(key);
         subscription.cursor = cursor;
-        subscription.committed = cursor.offset();
+        if moved {
+            subscription.committed = cursor.offset();
+        }
         let after = subscription.needed_offset();
         self.reader_moved(key, before, after, wakes);
         let remaining = self.log.visible_offset().saturating_sub(cursor.offset());
