@@ -403,7 +403,10 @@ impl StoredLog {
         let oldest = self.terms.unix_ms(now).saturating_sub(age_ms_max);
         let ends = self.runs.iter().skip(1).map(|next| next.unix_ms);
         let ends = ends.chain([self.newest_unix_ms]);
-        let old = self.runs.iter().zip(ends).take_while(|(_, end)| *end < oldest);
+        let old = self.runs.iter().zip(ends).take_while(|(run, next)| {
+            let latest = run.unix_ms.saturating_add(self.terms.runs.ms_max);
+            latest.min(*next) < oldest
+        });
         old.last().map_or(self.first_offset, |(run, _)| run.end_offset())
     }
 
