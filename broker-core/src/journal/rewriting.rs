@@ -21,7 +21,7 @@ impl Broker {
     pub fn move_stored(&self, segment: u64) -> Result<u64, Refusal> {
         let mut moved_bytes = 0;
         for topic in self.all_topics() {
-            moved_bytes += topic.move_stored(segment)?;
+            moved_bytes += topic.move_stored(segment, self)?;
         }
         Ok(moved_bytes)
     }

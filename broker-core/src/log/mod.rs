@@ -8,14 +8,15 @@ mod pieces;
 mod stored;
 mod times;
 
-pub(crate) use stored::{RecoveredLog, RunBounds, StoredTerms, add_to_runs, run_at};
+pub(crate) use stored::{
+    RecoveredLog, RunBounds, StoredLog, StoredTerms, add_to_runs, run_at,
+};
 
 use crate::Now;
 use crate::journal::{JournalFailed, Reached, ReadFailed};
 use bytes::Bytes;
 use pieces::Pieces;
 use protocol::{Messages, PublisherSequence, batch};
-use stored::StoredLog;
 
 /// Where a reader is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::journal::{
 };
 use bytes::{Bytes, BytesMut};
 use protocol::{Durability, Refusal, batch};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A publication larger than this is stored in several records, so that reading a part of it
@@ -99,6 +99,14 @@ struct Pending {
     end_offset: u64,
 }
 
+/// A run on its way to the end of the journal. It is read from its old place until the new one is
+/// written.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    from: Run,
+    to: Run,
+}
+
 #[derive(Debug)]
 pub(crate) struct StoredLog {
     terms: StoredTerms,
@@ -108,6 +116,7 @@ pub(crate) struct StoredLog {
     bytes: usize,
     visible_offset: u64,
     pending: VecDeque<Pending>,
+    moves: VecDeque<Move>,
     /// When the newest message came.
     newest_unix_ms: u64,
 }
@@ -126,6 +135,7 @@ impl StoredLog {
             first_offset,
             visible_offset: next_offset,
             pending: VecDeque::new(),
+            moves: VecDeque::new(),
         }
     }
 
@@ -168,6 +178,11 @@ impl StoredLog {
     /// Position that the journal has to reach for all messages to be shown.
     pub(crate) fn pending_position(&self) -> Option<u64> {
         self.pending.back().map(|pending| pending.position)
+    }
+
+    /// Whether it is to be told of the journal's next progress.
+    pub(crate) fn waits_for_progress(&self) -> bool {
+        !self.pending.is_empty() || !self.moves.is_empty()
     }
 
     /// Appends messages to the journal, in as many records as it takes.
@@ -257,7 +272,27 @@ impl StoredLog {
             let pending = self.pending.pop_front().expect("it was just looked at");
             self.visible_offset = pending.end_offset;
         }
+        self.finish_moves(reached);
         self.visible_offset > before
+    }
+
+    /// Lets the old places go of runs whose new ones are written.
+    fn finish_moves(&mut self, reached: Reached) {
+        let is_written = |run: Run| run.position + u64::from(run.bytes) <= reached.written;
+        while let Some(Move { from, to }) = self.moves.pop_front_if(|next| is_written(next.to)) {
+            let index = self.runs.partition_point(|run| run.base_offset < from.base_offset);
+            // It may have been taken away, or have grown, in the meantime.
+            let left = match self.runs.get_mut(index).filter(|run| **run == from) {
+                Some(run) => std::mem::replace(run, to),
+                None => to,
+            };
+            self.terms.journal.release(left.segment, u64::from(left.live_bytes));
+        }
+    }
+
+    /// Whether any of its messages lie in the segment.
+    pub(crate) fn is_in(&self, segment: u64) -> bool {
+        self.runs.iter().any(|run| run.segment == segment)
     }
 
     /// Reads messages at `cursor` back and moves it on. Only the first run is cut.
@@ -352,23 +387,21 @@ impl StoredLog {
     }
 
     /// Moves the runs that lie in a segment to the end of the journal, as far as that has room.
-    /// Gives how many bytes these took.
+    /// Gives how many bytes these took. The caller sees that it is told of the journal's progress.
     pub(crate) fn move_runs(&mut self, segment: u64) -> Result<u64, Refusal> {
         let journal = Arc::clone(&self.terms.journal);
         let synced = journal.reached().synced;
+        let moving: HashSet<u64> = self.moves.iter().map(|found| found.from.base_offset).collect();
         let mut moved_bytes = 0;
-        for index in 0..self.runs.len() {
-            let run = self.runs[index];
+        for &run in &self.runs {
             let is_synced = run.position + u64::from(run.bytes) <= synced;
-            if run.segment != segment || !is_synced {
+            if run.segment != segment || !is_synced || moving.contains(&run.base_offset) {
                 continue;
             }
             if journal.is_congested() {
                 break;
             }
-            let mut gathered = Gathered::new(run.base_offset, FetchLimit::ALL);
-            self.read_run(&run, &mut gathered)?;
-            let records = gathered.finish().spans.concat();
+            let records = self.whole_run(&run)?;
             let publication = Publication {
                 topic: self.terms.topic,
                 base_offset: run.base_offset,
@@ -382,16 +415,35 @@ impl StoredLog {
             let kind = Record::Moved(publication).encode(&mut body);
             let place = journal.append(kind, &[&body], self.terms.durability)?;
             journal.retain(place.segment, u64::from(place.bytes));
-            journal.release(run.segment, u64::from(run.live_bytes));
-            self.runs[index] = run_at(&publication, run.records_bytes, place);
+            let to = run_at(&publication, run.records_bytes, place);
+            self.moves.push_back(Move { from: run, to });
             moved_bytes += u64::from(run.live_bytes);
         }
         Ok(moved_bytes)
     }
 
+    /// Reads all messages of a run.
+    fn whole_run(&self, run: &Run) -> Result<Vec<u8>, ReadFailed> {
+        let mut gathered = Gathered::new(run.base_offset, FetchLimit::ALL);
+        self.read_run(run, &mut gathered)?;
+        let fetched = gathered.finish();
+        if fetched.count != run.count {
+            return Err(ReadFailed {
+                reason: format!(
+                    "expected {} messages from {} on at position {} of the journal, found {}",
+                    run.count, run.base_offset, run.position, fetched.count
+                ),
+            });
+        }
+        Ok(fetched.spans.concat())
+    }
+
     /// Nothing is shown or waited for any more.
     pub(super) fn clear(&mut self) {
         self.pending.clear();
+        for Move { to, .. } in self.moves.drain(..) {
+            self.terms.journal.release(to.segment, u64::from(to.live_bytes));
+        }
         while let Some(run) = self.runs.pop_front() {
             self.terms.journal.release(run.segment, u64::from(run.live_bytes));
         }

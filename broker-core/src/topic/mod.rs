@@ -16,7 +16,7 @@ pub(crate) use recovered::{RecoveredGroup, RecoveredSubscription, RecoveredTopic
 pub(crate) use subscriptions::Grip;
 
 use crate::journal::{Reached, Record, Waits};
-use crate::log::{Incoming, Log};
+use crate::log::{Incoming, Log, StoredLog};
 use crate::publishers::{self, Check, Publishers};
 use crate::{Broker, Now, SessionKey, Wakes};
 use hold::{Leave, ended};
@@ -174,8 +174,7 @@ impl Topic {
         }
         state.log.shrink(broker.memory_free());
         broker.tally().log_bytes_moved(before, state.log.memory_bytes());
-        let pending = state.log.stored().and_then(|stored| stored.pending_position());
-        state.committing = pending.is_some() && !state.deleted;
+        state.committing = state.log.stored().is_some_and(StoredLog::waits_for_progress);
         state.committing
     }
 
@@ -224,8 +223,19 @@ impl Topic {
 
     /// Moves what lies in the segment at `segment` to the end of the journal. Gives how many
     /// bytes those were.
-    pub(crate) fn move_stored(&self, segment: u64) -> Result<u64, Refusal> {
+    pub(crate) fn move_stored(
+        self: &Arc<Self>,
+        segment: u64,
+        broker: &Broker,
+    ) -> Result<u64, Refusal> {
         let mut state = self.lock();
+        if !state.log.stored().is_some_and(|stored| stored.is_in(segment)) {
+            return Ok(0);
+        }
+        // Before anything is moved, since the journal may reach it at once.
+        if !std::mem::replace(&mut state.committing, true) {
+            broker.commits().tell_topic(self);
+        }
         state.log.stored_mut().map_or(Ok(0), |stored| stored.move_runs(segment))
     }
 
