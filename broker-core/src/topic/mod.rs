@@ -248,7 +248,7 @@ impl Topic {
     ) -> Result<Option<Waits>, Refusal> {
         let mut state = self.lock();
         // Under the topic's lock, so that none of its records follows this one.
-        let waits = state.record(|topic| Record::TopicDeleted { topic }, Durability::Sync)?;
+        let waits = state.record_at(|topic| Record::TopicDeleted { topic }, Durability::Sync)?;
         state.deleted = true;
         wakes.extend(state.subscriptions.attached().map(|(.., a)| ended(a, Code::TopicDeleted)));
         state.release(wakes);

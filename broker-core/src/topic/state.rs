@@ -93,9 +93,18 @@ impl State {
         record: impl FnOnce(TopicId) -> Record<'r>,
         durability: Durability,
     ) -> Result<Option<Waits>, Refusal> {
+        let own = self.log.stored().map_or(durability, |stored| stored.terms().durability);
+        self.record_at(record, durability.min(own))
+    }
+
+    /// As [`record`](Self::record), but as durable as is asked even where the topic is less.
+    pub(super) fn record_at<'r>(
+        &self,
+        record: impl FnOnce(TopicId) -> Record<'r>,
+        durability: Durability,
+    ) -> Result<Option<Waits>, Refusal> {
         let Some(stored) = self.log.stored() else { return Ok(None) };
         let terms = stored.terms();
-        let durability = durability.min(terms.durability);
         let mut body = Vec::new();
         let kind = record(terms.topic).encode(&mut body);
         let place = terms.journal.append(kind, &[&body], durability)?;
