@@ -2,7 +2,7 @@
 //! are delivered again where they are not.
 
 use super::Topic;
-use super::reading::{Pulled, Pushed, mismatch};
+use super::reading::{Pulled, Pushed, mismatch, no_longer_held};
 use super::state::State;
 use super::subscriptions::{Grip, Group, SubscriptionKey, not_subscribed};
 use crate::journal::{LeaseTerms, Record, Waits};
@@ -78,7 +78,7 @@ impl Topic {
                 }
                 Named::Held(grip) => match state.subscriptions.held_by(grip) {
                     Some(_) => grip.key,
-                    None => return Ok(None),
+                    None => return no_longer_held(answer),
                 },
             };
             state.check_leased(key, ranges)?;

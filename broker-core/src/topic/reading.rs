@@ -147,7 +147,7 @@ impl Topic {
     ) -> Result<Option<Waits>, Refusal> {
         let mut state = self.lock();
         let Some(subscription) = state.subscriptions.held_by(grip) else {
-            return Ok(None);
+            return no_longer_held(answer);
         };
         if subscription.group.is_some() {
             return Err(mismatch("one that is acknowledged cumulatively", "individually"));
@@ -475,6 +475,18 @@ impl State {
             self.subscriptions.remove(key);
             broker.tally().subscriptions_moved(-1);
         }
+    }
+}
+
+/// A connection speaks of messages of a push subscription that is over, and has yet to be told.
+/// Where it wants to know that they are done with, it must not be told so.
+pub(super) fn no_longer_held(answer: SettleAnswer) -> Result<Option<Waits>, Refusal> {
+    match answer {
+        SettleAnswer::Unwanted => Ok(None),
+        SettleAnswer::Wanted => Err(Refusal::new(
+            Code::UnknownSubscription,
+            "expected a push subscription that is still attached, but this one ended; subscribe again",
+        )),
     }
 }
 
