@@ -306,12 +306,13 @@ impl State {
     fn is_congested(&self, publisher: SessionKey, broker: &Broker) -> bool {
         let Some(stored) = self.log.stored() else { return false };
         let journal = &stored.terms().journal;
-        if !journal.is_congested() {
+        // Of one that failed nobody waits for room.
+        if !journal.is_congested() || journal.failure().is_some() {
             return false;
         }
         broker.commits().hold(publisher);
-        // It may have had room before it was asked to tell.
-        journal.is_congested()
+        // It may have had room, or failed, before it was asked to tell.
+        journal.is_congested() && journal.failure().is_none()
     }
 }
 
