@@ -337,8 +337,11 @@ impl State {
             return Ok(subscription.stored.and_then(|stored| stored.waits));
         }
         let name = Arc::clone(&subscription.id);
-        let leases = subscription.group.as_ref().map(|group| group.terms.clone());
-        let next_offset = subscription.committed;
+        let group = subscription.group.as_ref();
+        let leases = group.map(|group| group.terms.clone());
+        let next_offset = group.map_or(subscription.committed, |group| group.leases.floor());
+        // It may have been there before, and settled messages, for connections alone.
+        let settled = group.map_or(Vec::new(), |group| group.settled_ranges());
         let record = |topic| Record::Subscribed {
             topic,
             subscription: number,
@@ -346,7 +349,11 @@ impl State {
             leases,
             name: &name,
         };
-        let waits = self.record(record, Durability::Sync)?;
+        let mut waits = self.record(record, Durability::Sync)?;
+        if !settled.is_empty() {
+            let record = |topic| Record::Settled { topic, subscription: number, ranges: settled };
+            waits = self.record(record, Durability::Sync)?;
+        }
         self.subscriptions.note_stored(key, number, waits);
         Ok(waits)
     }

@@ -137,14 +137,24 @@ impl Subscription {
         let leases = self.group.as_ref().map(|group| group.terms.clone());
         sink.put(&Record::Subscribed { topic, subscription, next_offset, leases, name: &self.id });
         let Some(group) = &self.group else { return };
-        let narrow = |offsets: Offsets| u32::try_from(offsets.count()).unwrap_or(u32::MAX);
-        let ranges = group.leases.settled().map(|run| (run.first, narrow(run))).collect();
+        let ranges = group.settled_ranges();
         sink.put(&Record::Settled { topic, subscription, ranges });
         for Run { offsets, deliveries } in group.leases.delivered() {
             let (first, count) = (offsets.first, narrow(offsets));
             sink.put(&Record::Delivered { topic, subscription, first, count, deliveries });
         }
     }
+}
+
+impl Group {
+    /// What is settled behind the oldest message that is not, as the journal tells it.
+    pub(super) fn settled_ranges(&self) -> Vec<(u64, u32)> {
+        self.leases.settled().map(|run| (run.first, narrow(run))).collect()
+    }
+}
+
+fn narrow(offsets: Offsets) -> u32 {
+    u32::try_from(offsets.count()).unwrap_or(u32::MAX)
 }
 
 impl RecoveredTopic {
