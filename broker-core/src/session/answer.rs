@@ -1,6 +1,6 @@
 //! Answers, before and after they are put into a dialect.
 
-use crate::Output;
+use crate::{AttachmentId, Output};
 use crate::topic::Pulled;
 use protocol::batch::records;
 use protocol::json::{self, Lease, MessagesTail};
@@ -22,6 +22,7 @@ pub(super) enum Answer {
     /// Subscribed, and pushed to the connection under this number.
     Attached {
         number: u32,
+        attachment: AttachmentId,
         next_offset: u64,
     },
     Messages(Pulled),

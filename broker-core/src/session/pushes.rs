@@ -109,6 +109,22 @@ impl Pushes {
         Ok(())
     }
 
+    /// A subscription is not to stand, unless its number belongs to a later one.
+    pub(super) fn give_up(
+        &mut self,
+        number: u32,
+        attachment: AttachmentId,
+        broker: &Broker,
+        wakes: &mut Wakes,
+    ) {
+        let found = self.by_number.get(&number);
+        if found.is_some_and(|subscription| subscription.grip.attachment == attachment)
+            && let Some(subscription) = self.take(number)
+        {
+            subscription.topic.detach(subscription.grip, broker, wakes);
+        }
+    }
+
     pub(super) fn credit(&mut self, number: u32, bytes: u32) -> Result<(), Refusal> {
         let subscription = self.by_number.get_mut(&number).ok_or_else(|| unknown(number))?;
         subscription.credit_bytes = subscription.credit_bytes.saturating_add(i64::from(bytes));

@@ -213,7 +213,8 @@ impl Session {
         let Attached { grip, next_offset, waits } =
             topic.attach(subscriber, wanted, self.key, number, push, &self.broker, turn.wakes)?;
         self.pushes.insert(number, topic, grip, push.credit_bytes);
-        Ok((Answer::Attached { number, next_offset }, waits))
+        let attachment = grip.attachment;
+        Ok((Answer::Attached { number, attachment, next_offset }, waits))
     }
 
     fn pull(

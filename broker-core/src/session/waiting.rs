@@ -134,6 +134,9 @@ impl Session {
             };
             match self.waiting.pop().expect("it is not empty") {
                 Entry::Answer { answer, correlation, .. } => {
+                    if refused.is_some() {
+                        self.give_up(&answer, turn);
+                    }
                     self.tell(refused.map_or(answer, Answer::Refused), correlation, turn);
                 }
                 Entry::Ended { subscription, code } => self.tell_ended(subscription, code, turn),
@@ -144,6 +147,13 @@ impl Session {
 
     fn is_over(&self, waits: Waits) -> bool {
         self.broker.journal().is_none_or(|journal| waits.is_over(journal.reached()))
+    }
+
+    /// What was done will not be told so.
+    fn give_up(&mut self, answer: &Answer, turn: &mut Turn<'_>) {
+        if let Answer::Attached { number, attachment, .. } = answer {
+            self.pushes.give_up(*number, *attachment, &self.broker, turn.wakes);
+        }
     }
 
     fn tell(&mut self, answer: Answer, correlation: u32, turn: &mut Turn<'_>) {
