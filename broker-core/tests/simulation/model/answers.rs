@@ -209,7 +209,9 @@ impl Topic {
         let next_offset = self.next_offset();
         let subscriber = self.subscribers.get_mut(id).expect("it has just read");
         let position = subscriber.position.as_mut().expect("it has just read");
-        position.committed = position.cursor;
+        if !payloads.is_empty() || *lost > 0 {
+            position.committed = position.cursor;
+        }
         let position = *position;
         subscriber.note_caught_up(next_offset, now);
         assert_eq!(*remaining, next_offset - position.cursor, "unread messages of {id}");
