@@ -76,7 +76,14 @@ struct Disk {
     broker: Arc<Broker>,
     store: Arc<FileJournal>,
     keeper: Arc<Keeper>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
+}
+
+/// Its threads, once they are started.
+#[derive(Debug, Default)]
+struct Threads {
+    keeper: Option<JoinHandle<()>>,
+    committer: Option<JoinHandle<()>>,
 }
 
 /// Opens what keeps messages, and gives the broker that is found there.
@@ -161,15 +168,18 @@ impl Disk {
                 tell(&mut wakes);
             });
         };
-        threads.push(thread::Builder::new().name("journal".into()).spawn(commit)?);
+        threads.committer = Some(thread::Builder::new().name("journal".into()).spawn(commit)?);
         let keeper = Arc::clone(&self.keeper);
         let keep = move || keeper.run(&carry);
-        threads.push(thread::Builder::new().name("keeper".into()).spawn(keep)?);
+        threads.keeper = Some(thread::Builder::new().name("keeper".into()).spawn(keep)?);
         Ok(())
     }
 
     fn finish(&self) -> Result<(), StorageError> {
+        let mut threads = self.threads.lock().expect(THREADS_LOCK);
+        // What it is at takes a snapshot, or appends, so it ends before the journal does.
         self.keeper.stop();
+        join(threads.keeper.take());
         self.broker.handle_close();
         let kept = match self.keeper.snapshot() {
             Ok(()) => Ok(()),
@@ -181,12 +191,15 @@ impl Disk {
             }
         };
         let closed = self.store.journal.close();
-        for thread in self.threads.lock().expect(THREADS_LOCK).drain(..) {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
+        join(threads.committer.take());
         kept.and(closed.map(drop)).map_err(StorageError::Failed)
+    }
+}
+
+/// Waits for the end of a thread, if it was started.
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(Err(panic)) = thread.map(JoinHandle::join) {
+        std::panic::resume_unwind(panic);
     }
 }
 
