@@ -3,26 +3,18 @@
 use std::sync::Arc;
 
 use broker_core::journal as core;
-use journal::{AppendError, Journal, Level, Position};
+use journal::{AppendError, Journal, Level, Place, Position};
 use protocol::Durability;
-
-use super::early_bytes::EarlyBytes;
 
 /// A journal in files, for the core to append to and to read from.
 #[derive(Debug)]
 pub(super) struct FileJournal {
     pub(super) journal: Arc<Journal>,
-    early_bytes: EarlyBytes,
 }
 
 impl FileJournal {
     pub(super) fn new(journal: Arc<Journal>) -> Self {
-        Self { journal, early_bytes: EarlyBytes::default() }
-    }
-
-    /// Has the journal know all that is live, before it is asked to remove what is not.
-    pub(super) fn settle(&self) {
-        self.early_bytes.settle(&self.journal);
+        Self { journal }
     }
 }
 
@@ -81,11 +73,23 @@ impl core::Journal for FileJournal {
     }
 
     fn retain(&self, segment: u64, bytes: u64) {
-        self.early_bytes.retain(&self.journal, segment, bytes);
+        let segment = Position::new(segment);
+        let mut left = bytes;
+        while left > 0 {
+            // A place counts no more than this at once.
+            let bytes = u32::try_from(left).unwrap_or(u32::MAX);
+            if let Err(error) = self.journal.retain(Place { segment, position: segment, bytes }) {
+                tracing::error!(%error, "messages are kept that lie nowhere");
+                return;
+            }
+            left -= u64::from(bytes);
+        }
     }
 
     fn release(&self, segment: u64, bytes: u64) {
-        self.early_bytes.release(&self.journal, segment, bytes);
+        if let Err(error) = self.journal.release(Position::new(segment), bytes) {
+            tracing::warn!(%error, "messages were let go of that lay nowhere");
+        }
     }
 }
 

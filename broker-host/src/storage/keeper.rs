@@ -101,7 +101,6 @@ impl Keeper {
 
     /// Does what is to be done now.
     fn keep(&self, wakes: &mut Wakes) -> Result<(), SnapshotError> {
-        self.store.settle();
         let journal = &self.store.journal;
         let is_due = journal.end() - journal.snapshot_position() >= self.snapshot_bytes;
         if is_due || self.may_reclaim() && self.has_dead_segments() {
@@ -135,7 +134,6 @@ impl Keeper {
             journal.sync()?;
             Ok(())
         })?;
-        self.store.settle();
         let removed = journal.remove_dead()?;
         let took_ms = self.clock.now().ms_since(started);
         self.put_off_reclaiming(RECLAIM_MS_MIN.max(took_ms.saturating_mul(SNAPSHOT_TIME_SHARE)));

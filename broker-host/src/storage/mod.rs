@@ -2,7 +2,6 @@
 
 mod adapter;
 mod damage;
-mod early_bytes;
 mod keeper;
 mod recovery;
 
