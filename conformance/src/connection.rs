@@ -21,11 +21,19 @@ impl Connection {
     /// Connects to a broker.
     #[track_caller]
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, WAIT_MAX).expect("the broker listens");
-        stream.set_nodelay(true).expect("a TCP socket");
-        stream.set_read_timeout(Some(WAIT_MAX)).expect("a positive time");
-        stream.set_write_timeout(Some(WAIT_MAX)).expect("a positive time");
-        Self { stream, received: Vec::new(), taken: 0 }
+        Self::try_open(address).expect("the broker listens")
+    }
+
+    /// Connects to a broker that may be gone.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn try_open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(WAIT_MAX))?;
+        stream.set_write_timeout(Some(WAIT_MAX))?;
+        Ok(Self { stream, received: Vec::new(), taken: 0 })
     }
 
     /// Sends all of `bytes`.
@@ -82,7 +90,7 @@ impl Connection {
     /// is what the test waits for, to be told if it does not come.
     #[track_caller]
     pub fn receive(&mut self, awaited: &str) -> bool {
-        match self.read() {
+        match self.try_receive() {
             Ok(count) => count > 0,
             Err(error) => panic!("expected {awaited} within {WAIT_MAX:?}, found {error}"),
         }
@@ -93,7 +101,7 @@ impl Connection {
     #[track_caller]
     pub fn receive_within(&mut self, patience: Duration) -> bool {
         self.stream.set_read_timeout(Some(patience)).expect("a positive time");
-        let read = self.read();
+        let read = self.try_receive();
         self.stream.set_read_timeout(Some(WAIT_MAX)).expect("a positive time");
         match read {
             Ok(count) => count > 0,
@@ -112,7 +120,11 @@ impl Connection {
         assert!(!more && shown.is_empty(), "expected the end of the connection, found {shown:?}");
     }
 
-    fn read(&mut self) -> io::Result<usize> {
+    /// Receives more bytes from a broker that may be gone; 0 where the connection ended in order.
+    ///
+    /// # Errors
+    /// When the connection broke, or nothing came within the limit.
+    pub fn try_receive(&mut self) -> io::Result<usize> {
         self.received.drain(..self.taken);
         self.taken = 0;
         let start = self.received.len();

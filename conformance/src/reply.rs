@@ -48,7 +48,8 @@ pub struct Delivered {
 
 impl Reply {
     /// Takes a copy of what a response says.
-    pub(crate) fn from_response(response: &Response<'_>) -> Self {
+    #[must_use]
+    pub fn from_response(response: &Response<'_>) -> Self {
         match response {
             Response::Done => Self::Done,
             Response::Published { base_offset, count } => {
