@@ -1,7 +1,7 @@
 //! Answers, before and after they are put into a dialect.
 
-use crate::{AttachmentId, Output};
 use crate::topic::Pulled;
+use crate::{AttachmentId, Output};
 use protocol::batch::records;
 use protocol::json::{self, Lease, MessagesTail};
 use protocol::native::{MessagesHead, encode_leased_head, encode_messages_head, encode_response};
