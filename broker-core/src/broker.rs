@@ -281,8 +281,12 @@ impl Broker {
         Ok(waits)
     }
 
+    /// All topics in the order of their names, so that what is done for all of them is done in
+    /// the same order each time.
     pub(crate) fn all_topics(&self) -> Vec<Arc<Topic>> {
-        self.topics.read().expect(TOPICS_LOCK).values().cloned().collect()
+        let mut topics: Vec<_> = self.topics.read().expect(TOPICS_LOCK).values().cloned().collect();
+        topics.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+        topics
     }
 
     /// All topics, and a position of the journal at which they were there. It is behind all that
