@@ -19,6 +19,7 @@ mod disk;
 mod link;
 mod model;
 mod scenario;
+mod stories;
 mod story;
 mod wire;
 mod world;
