@@ -1,7 +1,7 @@
 //! Recovery: what the journal's records, in order, make of nothing.
 
 use super::{Journal, Part, Place, Publication, Record, RecordError, TopicId};
-use crate::log::{RunBounds, add_to_runs, run_at};
+use crate::log::{RunBounds, run_at};
 use crate::topic::{RecoveredGroup, RecoveredSubscription, RecoveredTopic};
 use crate::{Broker, Identity, Limits, Now, Settings, publishers};
 use protocol::{Durability, PublisherSequence};
@@ -135,7 +135,8 @@ impl Recovery {
     ) -> (Broker, RecoveryReport) {
         let broker = Broker::stored(identity, self.limits, settings, journal, self.next_topic);
         let mut report = RecoveryReport::default();
-        for (id, topic) in self.topics {
+        for (id, mut topic) in self.topics {
+            topic.give_up_partial();
             let nameless = topic.name.is_none();
             let name = topic.name.unwrap_or_else(|| format!("recovered-{}", id.0));
             if nameless {
@@ -185,7 +186,11 @@ impl Topic {
                 log.newest_unix_ms = newest_unix_ms;
                 self.state.next_subscription = next_subscription;
             }
-            Record::Runs { runs, .. } => self.state.log.runs.extend(runs),
+            Record::Runs { runs, .. } => {
+                self.state.log.runs.extend(runs);
+                // What lies behind them before the snapshot is not known.
+                self.state.log.is_closed = true;
+            }
             Record::Publisher { publisher, publications, .. } => {
                 let state = &mut self.state;
                 publications
@@ -239,8 +244,7 @@ impl Topic {
             last.base_offset + u64::from(last.count) == publication.base_offset
         });
         if !follows {
-            // The one before was cut off by the end of a broker, and never acknowledged.
-            self.partial.clear();
+            self.give_up_partial();
         }
         let record = PartialRecord {
             base_offset: publication.base_offset,
@@ -269,7 +273,7 @@ impl Topic {
                 count: part.count,
                 ..*publication
             };
-            add_to_runs(&mut log.runs, &publication, part.records_bytes, place, bounds);
+            log.add(&publication, part.records_bytes, place, bounds);
         }
         log.next_offset = publication.end_offset();
         log.newest_unix_ms = publication.unix_ms;
@@ -278,6 +282,12 @@ impl Topic {
             let remembered = publishers::Publication { sequence, base_offset, count };
             self.state.publishers.note(publisher, remembered);
         }
+    }
+
+    /// A publication was cut off by the end of a broker, and never acknowledged.
+    fn give_up_partial(&mut self) {
+        self.state.log.is_closed |= !self.partial.is_empty();
+        self.partial.clear();
     }
 
     /// Messages lie elsewhere from now on.

@@ -8,7 +8,7 @@ mod pieces;
 mod stored;
 mod times;
 
-pub(crate) use stored::{RecoveredLog, RunBounds, StoredLog, StoredTerms, add_to_runs, run_at};
+pub(crate) use stored::{RecoveredLog, RunBounds, StoredLog, StoredTerms, run_at};
 
 use crate::Now;
 use crate::journal::{JournalFailed, Reached, ReadFailed};

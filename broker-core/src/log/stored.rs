@@ -52,6 +52,9 @@ pub(crate) struct RunBounds {
 }
 
 impl RunBounds {
+    /// Each record is a run.
+    const NONE: Self = Self { bytes_max: 0, ms_max: 0 };
+
     /// A part of what the topic may hold.
     pub(crate) fn of(terms: &TopicTerms) -> Self {
         Self {
@@ -69,9 +72,24 @@ pub(crate) struct RecoveredLog {
     pub(crate) next_offset: u64,
     /// When the newest message came.
     pub(crate) newest_unix_ms: u64,
+    /// The last run is not to grow: behind it, there may be a part of a publication that was cut
+    /// off by the end of a broker, and whose offsets other messages have.
+    pub(crate) is_closed: bool,
 }
 
 impl RecoveredLog {
+    /// Adds a record that lies at `place`.
+    pub(crate) fn add(
+        &mut self,
+        publication: &Publication<'_>,
+        records_bytes: usize,
+        place: Place,
+        bounds: RunBounds,
+    ) {
+        let bounds = if std::mem::take(&mut self.is_closed) { RunBounds::NONE } else { bounds };
+        add_to_runs(&mut self.runs, publication, records_bytes, place, bounds);
+    }
+
     /// The messages of `run` lie there from now on, where the log still has them.
     pub(crate) fn replace(&mut self, run: Run) {
         replace_run(&mut self.runs, run);
@@ -117,13 +135,15 @@ pub(crate) struct StoredLog {
     visible_offset: u64,
     pending: VecDeque<Pending>,
     moves: VecDeque<Move>,
+    /// The last run is not to grow.
+    is_closed: bool,
     /// When the newest message came.
     newest_unix_ms: u64,
 }
 
 impl StoredLog {
     pub(super) fn new(terms: StoredTerms, found: RecoveredLog) -> Self {
-        let RecoveredLog { runs, first_offset, next_offset, newest_unix_ms } = found;
+        let RecoveredLog { runs, first_offset, next_offset, newest_unix_ms, is_closed } = found;
         for run in &runs {
             terms.journal.retain(run.segment, u64::from(run.live_bytes));
         }
@@ -136,6 +156,7 @@ impl StoredLog {
             visible_offset: next_offset,
             pending: VecDeque::new(),
             moves: VecDeque::new(),
+            is_closed,
         }
     }
 
@@ -243,7 +264,9 @@ impl StoredLog {
         };
         self.terms.journal.retain(place.segment, u64::from(place.bytes));
         let records_bytes = spans.iter().map(|span| span.len()).sum::<usize>();
-        add_to_runs(&mut self.runs, &publication, records_bytes, place, self.terms.runs);
+        let is_closed = std::mem::take(&mut self.is_closed);
+        let bounds = if is_closed { RunBounds::NONE } else { self.terms.runs };
+        add_to_runs(&mut self.runs, &publication, records_bytes, place, bounds);
         self.bytes += records_bytes;
         self.newest_unix_ms = publication.unix_ms;
         let end_offset = publication.end_offset();
@@ -499,7 +522,7 @@ impl StoredTerms {
 }
 
 /// Adds a record that lies at `place` to the last of `runs`, or begins another.
-pub(crate) fn add_to_runs(
+fn add_to_runs(
     runs: &mut VecDeque<Run>,
     publication: &Publication<'_>,
     records_bytes: usize,

@@ -229,6 +229,31 @@ fn a_batch_that_is_cut_between_its_records_is_not_there_at_all() {
     assert_eq!(whole.all(), (0, [before, large].concat()));
 }
 
+/// What is left of the batch lies between the messages before and those after it.
+#[test]
+fn a_part_of_a_batch_that_a_crash_left_is_not_read_in_the_place_of_others() {
+    let mut bench = Bench::over(Disk::new(1 << 20, 1 << 30));
+    bench.create(TopicOptions::default());
+    let before = payloads(2, 10);
+    bench.publish(&before);
+    let synced = bench.disk.end();
+    let batch = [payloads(1, 20), payloads(1, MESSAGE_BYTES_MAX)].concat();
+    assert_eq!(bench.ask_only(&publication(&batch)), None, "nothing is stored yet");
+    let cuts = bench.disk.cuts(synced);
+    assert_eq!(cuts.len(), 3, "the batch is in two records: {cuts:?}");
+    let mut next = bench.cut(cuts[1]);
+    let after = payloads(1, 30);
+    assert_eq!(next.publish(&after), Reply::Published { base_offset: 2 });
+    let expected = (0, [before, after].concat());
+    assert_eq!(next.all(), expected);
+    assert_eq!(next.cut(next.disk.end()).all(), expected);
+    let mut with_snapshot = bench.cut(cuts[1]);
+    with_snapshot.snapshot(|_| ());
+    let mut last = with_snapshot.cut(with_snapshot.disk.end());
+    last.publish(&expected.1[2..]);
+    assert_eq!(last.all(), expected);
+}
+
 #[test]
 fn a_message_larger_than_a_record_is_stored_and_read_whole() {
     let mut bench = Bench::new();
