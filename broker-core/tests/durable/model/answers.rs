@@ -173,7 +173,7 @@ impl Model {
         let deliveries = given.deliveries.expect("a group's messages tell it");
         let base_offset = given.base_offset.filter(|_| !given.payloads.is_empty())?;
         topic.check_read(base_offset, &given.payloads);
-        let first = topic.first;
+        let first = topic.gone_once;
         let group = topic.subscriptions[found].group.as_mut()?;
         for offset in base_offset..base_offset + given.payloads.len() as u64 {
             group.deliver(offset, deliveries, step, first);

@@ -11,8 +11,9 @@ pub(crate) struct Group {
     pub(crate) from: u64,
     /// Settled messages from there on, and in which step.
     settled: BTreeMap<u64, u64>,
-    /// How often messages were delivered since the broker runs and the group was last moved.
-    deliveries: BTreeMap<u64, u32>,
+    /// How often messages were delivered since the broker runs and the group was last moved, and
+    /// in which step.
+    deliveries: BTreeMap<u64, (u32, u64)>,
     /// How it came to this.
     events: Vec<(Span, Event)>,
     /// It was moved in this step; what was delivered before says nothing of what is now.
@@ -49,12 +50,17 @@ impl Group {
         let settled_in = self.settled.get(&offset).copied();
         assert!(offset >= self.from, "{offset} was given again, all before {} is done", self.from);
         assert!(settled_in.is_none_or(|at| at >= step), "{offset} was given again after its ack");
-        let before = self.deliveries.insert(offset, deliveries).unwrap_or(0);
-        assert!(before < deliveries, "delivery {deliveries} of {offset} comes after {before}");
+        // An answer that waited may be heard after a later delivery.
+        let (before, before_step) = self.deliveries.get(&offset).copied().unwrap_or_default();
+        let grows = (before < deliveries) == (before_step <= step) && before != deliveries;
+        assert!(grows, "delivery {deliveries} of {offset} comes after {before}");
+        if before_step <= step {
+            self.deliveries.insert(offset, (deliveries, step));
+        }
         let most = self.terms.deliveries_max;
         assert!(deliveries <= most, "delivery {deliveries} of {offset}, at most {most}");
-        let unsettled = self.deliveries.iter().filter(|(offset, count)| {
-            **offset >= first && **count < most && !self.is_settled(**offset)
+        let unsettled = self.deliveries.iter().filter(|(offset, (count, _))| {
+            **offset >= first && *count < most && !self.is_settled(**offset)
         });
         let (unsettled, most) = (unsettled.count(), self.terms.in_flight_max as usize);
         assert!(unsettled <= most, "{unsettled} are unsettled, at most {most}");

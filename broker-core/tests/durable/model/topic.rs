@@ -32,7 +32,7 @@ pub(crate) struct Topic {
     /// Offset of the oldest message held.
     pub(crate) first: u64,
     /// Messages before were gone once; a crash may have brought some back.
-    gone_once: u64,
+    pub(crate) gone_once: u64,
     /// Offset of the first message that may not be shown.
     pub(crate) visible: u64,
     largest_batch_bytes: u64,

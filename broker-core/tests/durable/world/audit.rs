@@ -145,6 +145,9 @@ impl World {
             let new = next.checked_sub(topic.next()).expect("dead letters stay");
             topic.append_unread(new, span, unix_ms);
             topic.show(reached);
+            if new > 0 {
+                self.letters.push((span.after, span.by));
+            }
         }
     }
 }

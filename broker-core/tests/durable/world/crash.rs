@@ -72,6 +72,7 @@ impl World {
         self.now_us = 0;
         self.links.clear();
         self.whole.clear();
+        self.letters.clear();
         self.disk = Arc::new(self.disk.crashed(cut));
         self.broker = recover(&self.disk, &self.scenario, self.begun_unix_ms);
         self.auditor = auditor(&self.broker);

@@ -53,6 +53,9 @@ pub(crate) struct World {
     /// Parts of the journal that hold the records of one thing that happened, of which the model
     /// cannot tell them apart.
     whole: Vec<(u64, u64)>,
+    /// Parts of the journal that hold dead letters: how many are shown when a part of them is
+    /// written, the model cannot tell.
+    letters: Vec<(u64, u64)>,
     /// What is about to be a snapshot calls back; nothing else of that kind happens then.
     is_in_snapshot: bool,
     trace: DefaultHasher,
@@ -83,6 +86,7 @@ impl World {
             now_us: 0,
             begun_unix_ms: BEGUN_UNIX_MS,
             whole: Vec::new(),
+            letters: Vec::new(),
             is_in_snapshot: false,
             trace: DefaultHasher::new(),
         }
@@ -198,7 +202,11 @@ impl World {
         }
         let cuts = self.disk.cuts(self.disk.reached().written);
         let index = if self.rng.bool() { cuts.len() - 1 } else { self.rng.usize(0..cuts.len()) };
-        self.disk.write_to(cuts[index]);
+        let letters = self
+            .letters
+            .iter()
+            .find(|(before, after)| (*before + 1..*after).contains(&cuts[index]));
+        self.disk.write_to(letters.map_or(cuts[index], |(_, after)| *after));
         if self.rng.u8(0..3) > 0 {
             self.disk.sync();
         }

@@ -17,6 +17,9 @@ const ROUNDS_MAX: usize = 2000;
 /// Time that passes in a round.
 const ROUND_MS: u64 = 50;
 
+/// Requests of one connection that are taken in a round.
+const ASKS_PER_ROUND: usize = 10;
+
 /// Rounds without anything moving after which nothing will: what is held for room, or waits for
 /// its next delivery, has had it by then.
 const QUIET_ROUNDS: usize = 30;
@@ -62,8 +65,11 @@ impl World {
                 self.wake(key);
             }
             self.link(key).write(usize::MAX);
-            self.feed(key);
-            self.link(key).write(usize::MAX);
+            for _ in 0..ASKS_PER_ROUND {
+                self.feed(key);
+                self.link(key).write(usize::MAX);
+            }
+            self.settle_all(key);
             self.credit_all(key);
             while self.link(key).owes_poll {
                 self.poll(key);
@@ -78,6 +84,16 @@ impl World {
         self.keys().into_iter().for_each(|key| self.fire_timer(key));
         self.tick();
         moved || before != (self.trace_now(), self.disk.end())
+    }
+
+    /// Settles what a consumer was given.
+    fn settle_all(&mut self, key: SessionKey) {
+        for held in std::mem::take(&mut self.link(key).held) {
+            if held.is_group {
+                let request = self.word_on(held, Verdict::Ack, SettleAnswer::Wanted);
+                self.link(key).ask(Ask::Request(request));
+            }
+        }
     }
 
     /// Lets all pushes through.
@@ -151,14 +167,9 @@ impl World {
             self.link(key).asked.push_back((Ask::Request(request), number));
         }
         for _ in 0..ROUNDS_MAX {
-            let moved = self.round();
-            let held = std::mem::take(&mut self.link(key).held);
-            if !moved && held.is_empty() && self.undone().is_empty() {
+            self.round();
+            if self.link(key).asked.is_empty() && self.undone().is_empty() {
                 return;
-            }
-            for held in held {
-                let request = self.word_on(held, Verdict::Ack, SettleAnswer::Wanted);
-                self.link(key).ask(Ask::Request(request));
             }
         }
         panic!("not all that a group wants is given to it: {:?}", self.undone());

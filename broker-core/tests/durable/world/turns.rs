@@ -261,7 +261,7 @@ impl World {
         let base_offset = given.base_offset.expect("deliveries tell it");
         let end = base_offset + given.payloads.len() as u64;
         topic.check_read(base_offset, &given.payloads);
-        let (name, first) = (topic.name.clone(), topic.first);
+        let (name, first) = (topic.name.clone(), topic.gone_once);
         let subscription = &mut topic.subscriptions[index];
         let attachment = subscription.attachment_mut(key, number).expect("it is attached");
         assert!(attachment.has_begun, "nothing is pushed before SUBSCRIBE is answered");
