@@ -1,6 +1,6 @@
 //! A topic's log: messages in the order of their offsets, in memory alone or in the journal.
 //!
-//! A log in memory is a row of [`pieces`]. A stored log has an index of where its messages lie in
+//! A log in memory is a row of pieces. A stored log has an index of where its messages lie in
 //! the journal, and the newest of them in memory besides; it shows no message before the journal
 //! has made it as durable as the topic promises.
 
