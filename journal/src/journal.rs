@@ -170,7 +170,7 @@ impl Journal {
     /// # Panics
     /// When more is released than was retained.
     pub fn release(&self, segment: Position, bytes: u64) -> Result<(), SegmentMissing> {
-        self.segments.release(segment, bytes, self.end())
+        self.segments.release(segment, bytes)
     }
 
     /// All segments, in order.
@@ -179,8 +179,8 @@ impl Journal {
     }
 
     /// Removes the segments that end at or before the last snapshot's position and hold nothing
-    /// live, released before the journal ended there: a snapshot may name what was released after
-    /// its position. Gives what they were.
+    /// live, nor did when it was begun: a snapshot may name what was released later. Gives what
+    /// they were.
     ///
     /// # Errors
     /// When the medium fails, after which the journal has failed for good.

@@ -48,15 +48,29 @@ pub struct SegmentState {
 struct Segment {
     span: Span,
     live_bytes: AtomicU64,
-    /// Where the journal ended when the last live bytes were released.
-    emptied_at: AtomicU64,
+    /// The last snapshot that was begun before live bytes were last released, counted.
+    released_after: AtomicU64,
     file: Mutex<Option<Arc<dyn StorageFile>>>,
 }
 
 /// All segments that hold records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Segments {
     table: RwLock<BTreeMap<Position, Arc<Segment>>>,
+    /// Snapshots begun; the one that was found counts as the first.
+    snapshots_begun: AtomicU64,
+    /// The last snapshot that was written, in the same count.
+    snapshot_written: AtomicU64,
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        Self {
+            table: RwLock::default(),
+            snapshots_begun: AtomicU64::new(1),
+            snapshot_written: AtomicU64::new(1),
+        }
+    }
 }
 
 impl Segments {
@@ -65,7 +79,7 @@ impl Segments {
         let segment = Segment {
             span,
             live_bytes: AtomicU64::new(0),
-            emptied_at: AtomicU64::new(0),
+            released_after: AtomicU64::new(0),
             file: Mutex::new(None),
         };
         self.table_mut().insert(span.base, Arc::new(segment));
@@ -104,21 +118,25 @@ impl Segments {
         Ok(())
     }
 
-    /// `end` is where the journal ends now.
-    pub(crate) fn release(
-        &self,
-        segment: Position,
-        bytes: u64,
-        end: Position,
-    ) -> Result<(), SegmentMissing> {
+    pub(crate) fn release(&self, segment: Position, bytes: u64) -> Result<(), SegmentMissing> {
         let table = self.table();
         let segment = table.get(&segment).ok_or(SegmentMissing(segment))?;
-        let before = segment.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        // Before the bytes go, so that whoever finds it empty knows since when.
+        let begun = self.snapshots_begun.load(Ordering::SeqCst);
+        segment.released_after.fetch_max(begun, Ordering::SeqCst);
+        let before = segment.live_bytes.fetch_sub(bytes, Ordering::SeqCst);
         assert!(before >= bytes, "no more is released than was retained");
-        if before == bytes {
-            segment.emptied_at.store(end.value(), Ordering::Relaxed);
-        }
         Ok(())
+    }
+
+    /// A snapshot begins, whose records do not name what was released before. Gives its number.
+    pub(crate) fn begin_snapshot(&self) -> u64 {
+        self.snapshots_begun.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The snapshot of this number is written.
+    pub(crate) fn end_snapshot(&self, number: u64) {
+        self.snapshot_written.store(number, Ordering::SeqCst);
     }
 
     pub(crate) fn states(&self, journal_end: Position) -> Vec<SegmentState> {
@@ -131,14 +149,15 @@ impl Segments {
         self.table().values().map(state).collect()
     }
 
-    /// Takes out the segments that end at or before `position` and hold nothing live, and did not
-    /// when the journal ended there.
+    /// Takes out the segments that end at or before `position`, that of the last snapshot, and
+    /// hold nothing live, and did not when it was begun.
     pub(crate) fn take_dead(&self, position: Position) -> Vec<Span> {
+        let written = self.snapshot_written.load(Ordering::SeqCst);
         let mut dead = Vec::new();
         self.table_mut().retain(|_, segment| {
-            let is_empty = segment.live_bytes.load(Ordering::Relaxed) == 0;
-            // What was released later may be named by a snapshot of that position.
-            let was_empty = segment.emptied_at.load(Ordering::Relaxed) < position.value();
+            let is_empty = segment.live_bytes.load(Ordering::SeqCst) == 0;
+            // What was released later may be named by it.
+            let was_empty = segment.released_after.load(Ordering::SeqCst) < written;
             let is_dead = segment.span.end() <= position && is_empty && was_empty;
             if is_dead {
                 dead.push(segment.span);

@@ -42,6 +42,7 @@ impl Journal {
     ///
     /// `position` is what [`end`](Self::end) gave before the state was taken. The records may tell
     /// of what was appended while they were given: all of it is synced before the snapshot counts.
+    /// They name nothing that was released before this call.
     ///
     /// # Errors
     /// When the medium fails or `records` does; the snapshot before this one still holds then. If
@@ -63,6 +64,7 @@ impl Journal {
             return Err(SnapshotError::Position { position, earliest, end });
         }
         let header = SnapshotHeader { position, id: self.id() };
+        let number = self.segments_table().begin_snapshot();
         let mut sink =
             SnapshotSink::create(self.storage(), header, self.options().record_bytes_max)?;
         records(&mut sink)?;
@@ -79,6 +81,7 @@ impl Journal {
             self.sync_dir()?;
         }
         self.snapshot_position.store(position.value(), Ordering::Release);
+        self.segments_table().end_snapshot(number);
         tracing::debug!(%position, "wrote a snapshot");
         Ok(())
     }

@@ -102,6 +102,39 @@ fn a_snapshot_stands_for_what_precedes_it() {
 }
 
 #[test]
+fn what_is_released_before_a_snapshot_goes_with_it() {
+    // It stayed until a later snapshot, unless something was appended in between.
+    let disk = SimulatedDisk::new(1 << 20);
+    let (journal, ..) = open(&disk, &small());
+    let places = [(); 60].map(|()| journal.append(1, &[&[7; 300]], Level::Synced).unwrap());
+    journal.retain(places[0]).unwrap();
+    journal.release(places[0].segment, u64::from(places[0].bytes)).unwrap();
+    journal.write_snapshot(journal.end(), &mut |sink| sink.put(9, &[b"none"])).unwrap();
+    let removed = journal.remove_dead().unwrap();
+    assert_eq!(removed.first().map(|segment| segment.base), Some(Position::ZERO));
+}
+
+#[test]
+fn what_is_released_while_a_snapshot_is_taken_stays_until_the_next() {
+    let disk = SimulatedDisk::new(1 << 20);
+    let (journal, ..) = open(&disk, &small());
+    let places = [(); 60].map(|()| journal.append(1, &[&[7; 300]], Level::Synced).unwrap());
+    journal.retain(places[0]).unwrap();
+    let name_and_release = |sink: &mut journal::SnapshotSink| {
+        sink.put(9, &[b"one"])?;
+        journal.release(places[0].segment, u64::from(places[0].bytes)).unwrap();
+        Ok(())
+    };
+    journal.write_snapshot(journal.end(), &mut { name_and_release }).unwrap();
+    let bases = || journal.segments().first().map(|segment| segment.base);
+    journal.remove_dead().unwrap();
+    assert_eq!(bases(), Some(Position::ZERO), "the snapshot names it");
+    journal.write_snapshot(journal.end(), &mut |sink| sink.put(9, &[b"none"])).unwrap();
+    journal.remove_dead().unwrap();
+    assert_ne!(bases(), Some(Position::ZERO));
+}
+
+#[test]
 fn a_snapshot_is_refused_where_no_record_ends() {
     let disk = SimulatedDisk::new(1 << 20);
     let (journal, ..) = open(&disk, &small());
