@@ -48,7 +48,7 @@ impl Commits {
         }
         let wake = |cause| move |session| Wake { session, cause };
         wakes.extend(lock(&self.answers).drain(..).map(wake(Cause::Stored)));
-        if !journal.is_congested() || journal.failure().is_some() {
+        if journal.has_room() || journal.failure().is_some() {
             wakes.extend(lock(&self.held).drain(..).map(wake(Cause::Room)));
         }
     }

@@ -48,6 +48,12 @@ pub trait Journal: fmt::Debug + Send + Sync {
     /// Whether more is appended than written, by more than there is room to keep.
     fn is_congested(&self) -> bool;
 
+    /// Whether publishers may go on. They are held where it is congested, and may be where it
+    /// keeps more than it should, until messages were given up or moved, which goes on meanwhile.
+    fn has_room(&self) -> bool {
+        !self.is_congested()
+    }
+
     /// Reads the records that lie in `bytes` bytes from `position` on.
     ///
     /// # Errors

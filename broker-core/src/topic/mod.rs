@@ -307,12 +307,12 @@ impl State {
         let Some(stored) = self.log.stored() else { return false };
         let journal = &stored.terms().journal;
         // Of one that failed nobody waits for room.
-        if !journal.is_congested() || journal.failure().is_some() {
+        if journal.has_room() || journal.failure().is_some() {
             return false;
         }
         broker.commits().hold(publisher);
         // It may have had room, or failed, before it was asked to tell.
-        journal.is_congested() && journal.failure().is_none()
+        !journal.has_room() && journal.failure().is_none()
     }
 }
 

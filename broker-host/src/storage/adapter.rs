@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
+use broker_core::Limits;
 use broker_core::journal as core;
 use journal::{AppendError, Journal, Level, Place, Position};
 use protocol::Durability;
+
+use super::room::Room;
 
 /// A journal in files, for the core to append to and to read from.
 #[derive(Debug)]
 pub(super) struct FileJournal {
     pub(super) journal: Arc<Journal>,
+    pub(super) room: Room,
 }
 
 impl FileJournal {
-    pub(super) fn new(journal: Arc<Journal>) -> Self {
-        Self { journal }
+    pub(super) fn new(journal: Arc<Journal>, limits: &Limits) -> Self {
+        Self { journal, room: Room::new(limits) }
     }
 }
 
@@ -30,7 +34,10 @@ impl core::Journal for FileJournal {
             Durability::Sync => Level::Synced,
         };
         match self.journal.append(kind, body, level) {
-            Ok(place) => Ok(place_in_core(place)),
+            Ok(place) => {
+                self.room.note_appended(&self.journal, place.segment);
+                Ok(place_in_core(place))
+            }
             Err(AppendError::Kind(kind)) => {
                 unreachable!("the core's kinds are a caller's, and {kind} is not")
             }
@@ -50,6 +57,10 @@ impl core::Journal for FileJournal {
 
     fn is_congested(&self) -> bool {
         self.journal.is_congested()
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_congested() && !self.room.is_exceeded()
     }
 
     fn read(

@@ -1,7 +1,7 @@
 //! Keeps the journal short: snapshots, so that a restart has little to read; removal of what
 //! nobody needs; and a bound on all of it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use broker_core::{Broker, Limits, Now, Wakes};
@@ -9,6 +9,7 @@ use journal::{SegmentState, SnapshotError};
 
 use super::Carry;
 use super::adapter::FileJournal;
+use super::room::Call;
 use crate::Clock;
 
 /// How often it looks whether there is something to do.
@@ -45,7 +46,6 @@ pub(super) struct Keeper {
     journal_bytes_max: u64,
     segment_bytes_max: u64,
     schedule: Mutex<Schedule>,
-    stop: (Mutex<bool>, Condvar),
 }
 
 #[derive(Debug, Default)]
@@ -71,32 +71,30 @@ impl Keeper {
             journal_bytes_max: limits.journal_bytes_max,
             segment_bytes_max: limits.journal_segment_bytes_max,
             schedule: Mutex::default(),
-            stop: (Mutex::new(false), Condvar::new()),
         }
     }
 
     /// Keeps the journal until it is stopped, or the journal has failed.
     pub(super) fn run(&self, carry: &Carry) {
-        let mut stopped = self.stop.0.lock().expect(STOP_LOCK);
-        while !*stopped && self.store.journal.failure().is_none() {
-            drop(stopped);
+        while self.store.journal.failure().is_none() {
             let mut wakes = Wakes::new();
             if let Err(error) = self.keep(&mut wakes) {
                 tracing::error!(%error, "the journal could not be kept short");
                 self.put_off_reclaiming(RECLAIM_MS_MIN);
                 self.schedule().full_from = self.clock.now().plus_ms(FULL_MS);
             }
+            if self.store.room.let_go_on(&self.store.journal) {
+                self.broker.handle_progress(&mut wakes);
+            }
             carry(&mut wakes);
-            stopped = self.stop.0.lock().expect(STOP_LOCK);
-            if !*stopped {
-                stopped = self.stop.1.wait_timeout(stopped, TICK).expect(STOP_LOCK).0;
+            if self.store.room.wait_for_call(TICK) == Call::Stop {
+                break;
             }
         }
     }
 
     pub(super) fn stop(&self) {
-        *self.stop.0.lock().expect(STOP_LOCK) = true;
-        self.stop.1.notify_all();
+        self.store.room.stop();
     }
 
     /// Does what is to be done now.
@@ -107,16 +105,19 @@ impl Keeper {
             self.snapshot()?;
             self.move_forward();
         }
-        if self.file_bytes() > self.journal_bytes_max
-            && self.clock.now() >= self.schedule().full_from
-        {
-            self.give_up_oldest(wakes)?;
+        // Publishers go on meanwhile, so what was freed may be taken again.
+        while self.surplus() > 0 && self.clock.now() >= self.schedule().full_from {
+            if self.give_up_oldest(wakes)? == 0 {
+                // What is left is not yet durable.
+                self.schedule().full_from = self.clock.now().plus_ms(FULL_MS);
+            }
         }
         Ok(())
     }
 
-    /// Writes a snapshot, and removes the segments that it makes superfluous.
-    pub(super) fn snapshot(&self) -> Result<(), SnapshotError> {
+    /// Writes a snapshot, and removes the segments that it makes superfluous. Gives how many those
+    /// were.
+    pub(super) fn snapshot(&self) -> Result<usize, SnapshotError> {
         let (journal, started) = (&self.store.journal, self.clock.now());
         // Each topic is told as it is when its turn comes, and says itself up to where that is. So
         // this position, which is before them all, is no later than it may be.
@@ -138,14 +139,15 @@ impl Keeper {
         let took_ms = self.clock.now().ms_since(started);
         self.put_off_reclaiming(RECLAIM_MS_MIN.max(took_ms.saturating_mul(SNAPSHOT_TIME_SHARE)));
         tracing::debug!(%position, took_ms, removed_segments = removed.len(), "took a snapshot");
-        Ok(())
+        Ok(removed.len())
     }
 
     /// Moves what is live in mostly dead segments to the journal's end, the emptiest first. The
-    /// next snapshot lets the segments go.
-    fn move_forward(&self) {
+    /// next snapshot lets the segments go. Gives how many bytes were moved.
+    fn move_forward(&self) -> u64 {
         let snapshot_position = self.store.journal.snapshot_position();
-        let is_short = self.file_bytes() > self.journal_bytes_max / 4 * 3;
+        let file_bytes = self.store.room.file_bytes(&self.store.journal);
+        let is_short = file_bytes > self.journal_bytes_max / 4 * 3;
         let share = if is_short { LIVE_SHARE_WHEN_SHORT } else { LIVE_SHARE };
         let mut mostly_dead: Vec<SegmentState> = self
             .closed_segments()
@@ -154,7 +156,7 @@ impl Keeper {
             .filter(|segment| (1..=segment.file_bytes / share).contains(&segment.live_bytes))
             .collect();
         mostly_dead.sort_by_key(|segment| segment.live_bytes);
-        let mut left = self.snapshot_bytes / MOVED_SHARE;
+        let (mut left, mut moved) = (self.snapshot_bytes / MOVED_SHARE, 0);
         for segment in mostly_dead {
             if segment.live_bytes > left || self.store.journal.is_congested() {
                 break;
@@ -162,6 +164,7 @@ impl Keeper {
             left -= segment.live_bytes;
             match self.broker.move_stored(segment.base.value()) {
                 Ok(moved_bytes) => {
+                    moved += moved_bytes;
                     tracing::debug!(segment = %segment.base, moved_bytes, "moved messages forward");
                 }
                 Err(error) => {
@@ -169,15 +172,24 @@ impl Keeper {
                 }
             }
         }
+        moved
     }
 
-    /// Brings the journal below its bound: with what nobody needs if that is enough, or else with
-    /// the oldest messages.
-    fn give_up_oldest(&self, wakes: &mut Wakes) -> Result<(), SnapshotError> {
+    /// Brings the journal below its bound: with what nobody needs if that is enough, with the
+    /// segments that little is needed of, or else with the oldest messages. Gives how many
+    /// segments were removed.
+    fn give_up_oldest(&self, wakes: &mut Wakes) -> Result<usize, SnapshotError> {
+        let mut removed = 0;
         if self.has_dead_segments() {
-            self.snapshot()?;
+            removed += self.snapshot()?;
         }
-        let Some(position) = self.position_to_keep() else { return Ok(()) };
+        if self.surplus() > 0 && self.move_forward() > 0 {
+            // The old places of what moved are let go of once the new ones are written.
+            self.store.journal.sync()?;
+            self.broker.handle_progress(wakes);
+            removed += self.snapshot()?;
+        }
+        let Some(position) = self.position_to_keep() else { return Ok(removed) };
         let messages = self.broker.drop_stored_before(position, wakes);
         if messages > 0 {
             tracing::warn!(
@@ -187,19 +199,13 @@ impl Keeper {
                  journal_bytes_max, or have topics keep less"
             );
         }
-        self.snapshot()?;
-        if self.file_bytes() > self.journal_bytes_max {
-            // What is left is not yet durable, or not yet behind the snapshot.
-            self.schedule().full_from = self.clock.now().plus_ms(FULL_MS);
-        }
-        Ok(())
+        removed += self.snapshot()?;
+        Ok(removed)
     }
 
     /// The position before which all has to go, if anything has to.
     fn position_to_keep(&self) -> Option<u64> {
-        let file_bytes = self.file_bytes();
-        let mut surplus =
-            file_bytes.checked_sub(self.journal_bytes_max).filter(|over| *over > 0)?;
+        let mut surplus = Some(self.surplus()).filter(|surplus| *surplus > 0)?;
         surplus += self.segment_bytes_max.max(self.journal_bytes_max / FREED_SHARE);
         let closed = self.closed_segments();
         for segment in &closed {
@@ -222,11 +228,8 @@ impl Keeper {
         segments
     }
 
-    /// Bytes of all segments, the one that is made ahead among them.
-    fn file_bytes(&self) -> u64 {
-        let segments = self.store.journal.segments();
-        let bytes: u64 = segments.iter().map(|segment| segment.file_bytes).sum();
-        bytes + self.segment_bytes_max
+    fn surplus(&self) -> u64 {
+        self.store.room.surplus(&self.store.journal)
     }
 
     fn may_reclaim(&self) -> bool {
@@ -241,5 +244,3 @@ impl Keeper {
         self.schedule.lock().expect("no thread panics while it holds the schedule")
     }
 }
-
-const STOP_LOCK: &str = "no thread panics while it holds the stop's flag";

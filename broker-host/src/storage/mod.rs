@@ -4,6 +4,7 @@ mod adapter;
 mod damage;
 mod keeper;
 mod recovery;
+mod room;
 
 use std::io;
 use std::path::PathBuf;
@@ -181,7 +182,7 @@ impl Disk {
         join(threads.keeper.take());
         self.broker.handle_close();
         let kept = match self.keeper.snapshot() {
-            Ok(()) => Ok(()),
+            Ok(_removed) => Ok(()),
             Err(SnapshotError::Failed(failed)) => Err(failed),
             // A restart reads more of the journal then, which has all that the snapshot would.
             Err(error) => {

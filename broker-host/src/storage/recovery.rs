@@ -65,7 +65,7 @@ pub(super) fn open(
         }
         Err(source) => return Err(StorageError::Open { dir: dir.to_owned(), source }),
     };
-    let store = Arc::new(FileJournal::new(Arc::new(journal)));
+    let store = Arc::new(FileJournal::new(Arc::new(journal), &limits));
     let (broker, found) = recovery.finish(identity, settings, store.clone(), clock.now());
     tell(dir, &report, &found, clock.now().ms_since(progress.started));
     Ok((Arc::new(broker), store))

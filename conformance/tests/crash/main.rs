@@ -21,6 +21,7 @@
 //! | `CRASH_CYCLES` | lives of a broker | 10 |
 //! | `CRASH_SECONDS` | seconds after which no further era begins, instead of a number of lives | – |
 
+mod bound;
 mod churn;
 mod consumers;
 mod cursor_reader;
@@ -36,6 +37,10 @@ mod topic_log;
 mod wire;
 mod worker;
 
+use bound::{
+    quiet_topics_outlive_the_segments_that_busy_ones_fill,
+    the_oldest_messages_go_when_the_journal_is_full,
+};
 use conformance::{Backend, BrokerProcess, DataDir, JsonClient, Pulled, Speaks};
 use conformance::{for_both_backends, wait_until};
 use era::{Era, Tally};
@@ -50,6 +55,8 @@ use std::time::{Duration, Instant};
 for_both_backends! {
     a_killed_broker_keeps_what_it_confirmed,
     a_loss_that_was_told_is_not_told_again,
+    quiet_topics_outlive_the_segments_that_busy_ones_fill,
+    the_oldest_messages_go_when_the_journal_is_full,
 }
 
 /// Lives of a broker in one era.
