@@ -145,6 +145,23 @@ impl BrokerProcess {
         1024 * kib.parse::<u64>().expect("a number")
     }
 
+    /// What each of its threads waits for, a line each: for a test that waits in vain.
+    #[must_use]
+    pub fn threads(&self) -> String {
+        let mut threads = String::new();
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        for task in tasks.into_iter().flatten().flatten() {
+            // One that ends meanwhile has nothing to tell.
+            let tell = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let (name, stat) = (tell("comm"), tell("stat"));
+            let state = stat.rsplit(") ").next().and_then(|fields| fields.chars().next());
+            let (waits, call) = (tell("wchan"), tell("syscall"));
+            let state = state.unwrap_or('?');
+            threads += &format!("{}: {state} {waits} {}\n", name.trim(), call.trim());
+        }
+        threads
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("process ids are positive i32");

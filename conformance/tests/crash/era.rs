@@ -141,7 +141,7 @@ impl Era {
         let workers = std::iter::once(churn).chain(publishers).chain(readers);
         let mut chosen: Vec<_> = workers.filter(|_| rng.u32(..4) > 0).collect();
         rng.shuffle(&mut chosen);
-        let came = thread::scope(|scope| {
+        let (came, threads) = thread::scope(|scope| {
             for worker in chosen {
                 let pace = &pace;
                 scope.spawn(move || {
@@ -150,12 +150,14 @@ impl Era {
                 });
             }
             let came = pace.wait_for(confirmations);
+            let threads = if came == Came::Stuck { broker.threads() } else { String::new() };
             // Whatever came, the workers end only when the broker does.
             end(broker);
             pace.end();
-            came
+            (came, threads)
         });
-        assert_eq!(came, Came::SoFar, "of {confirmations} there were {}", pace.confirmed());
+        let confirmed = pace.confirmed();
+        assert_eq!(came, Came::SoFar, "{confirmed} of {confirmations}; the broker:\n{threads}");
     }
 
     /// The broker's end was a crash.
