@@ -62,7 +62,9 @@ pub(crate) fn start(settings: LogSettings) {
     let log = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_max_level(LevelFilter::from(settings.level))
-        .with_ansi(colour);
+        .with_ansi(colour)
+        // It would tell of what it cannot write where it cannot write, and panic.
+        .log_internal_errors(false);
     // Fails only if a log has been started, by a test that calls this in-process.
     let _ = match settings.format {
         LogFormat::Text => log.try_init(),

@@ -119,6 +119,7 @@ fn start(
     open_files::raise_limit_for(settings.limits.connections_max);
     let stop = Stop::new();
     signals::request_stop_on_signals(stop.clone()).map_err(StartError::Signals)?;
+    signals::survive_file_size_limit().map_err(StartError::Signals)?;
 
     let identity = Identity { backend: backend.name, version: backend.version };
     let (broker, store) = storage::open(identity, &settings, clock)?;

@@ -1,11 +1,11 @@
-//! SIGTERM and SIGINT: the first asks the broker to stop, the second ends it.
+//! SIGTERM and SIGINT: the first asks the broker to stop, the second ends it. SIGXFSZ: passed over.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -39,4 +39,13 @@ pub(crate) fn request_stop_on_signals(stop: Stop) -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Has a write beyond the limit on the size of files (`ulimit -f`) fail, as one to a full disk
+/// does. By default it ends the process.
+///
+/// # Errors
+/// When the system refuses a signal handler.
+pub(crate) fn survive_file_size_limit() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }

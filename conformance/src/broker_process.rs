@@ -1,7 +1,7 @@
 //! A broker as users run it: a process, its ready line, its log and its exit code.
 
 use crate::{Backend, DataDir, WAIT_MAX, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -162,11 +162,20 @@ impl BrokerProcess {
         threads
     }
 
+    /// Forbids it to write to files, of those it has open as well, beyond so many bytes.
+    pub fn limit_files(&self, file_bytes_max: u64) {
+        let limit = Rlimit { current: Some(file_bytes_max), maximum: Some(file_bytes_max) };
+        prlimit(Some(self.id()), Resource::Fsize, limit).expect("the broker runs");
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
+        kill_process(self.id(), signal).expect("the broker is not waited for yet");
+    }
+
+    fn id(&self) -> Pid {
         let id = i32::try_from(self.child.id()).expect("process ids are positive i32");
-        let id = Pid::from_raw(id).expect("process ids are not zero");
-        kill_process(id, signal).expect("the broker is not waited for yet");
+        Pid::from_raw(id).expect("process ids are not zero")
     }
 
     /// Waits for its end and gives its exit code; a process that a signal ended has none.

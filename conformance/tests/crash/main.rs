@@ -27,6 +27,7 @@ mod consumers;
 mod cursor_reader;
 mod era;
 mod follower;
+mod full_disk;
 mod group;
 mod message;
 mod pace;
@@ -45,6 +46,11 @@ use conformance::{Backend, BrokerProcess, DataDir, JsonClient, Pulled, Speaks};
 use conformance::{for_both_backends, wait_until};
 use era::{Era, Tally};
 use fastrand::Rng;
+use full_disk::{
+    a_disk_that_takes_nothing_at_all_is_told_of_at_once,
+    a_full_disk_takes_nothing_that_was_acknowledged,
+    a_log_that_cannot_be_written_keeps_nobody_from_an_answer,
+};
 use protocol::Retention;
 use rustix::process::Signal;
 use settings::{FLAGS, Length};
@@ -57,6 +63,9 @@ for_both_backends! {
     a_loss_that_was_told_is_not_told_again,
     quiet_topics_outlive_the_segments_that_busy_ones_fill,
     the_oldest_messages_go_when_the_journal_is_full,
+    a_full_disk_takes_nothing_that_was_acknowledged,
+    a_disk_that_takes_nothing_at_all_is_told_of_at_once,
+    a_log_that_cannot_be_written_keeps_nobody_from_an_answer,
 }
 
 /// Lives of a broker in one era.
