@@ -94,8 +94,8 @@ limit_choices! {
     disk_topic_bytes_max: ByteSize in "BYTES",
         "Bytes that a disk topic's log holds unless its creator chose otherwise; 0 means no limit";
     journal_bytes_max: ByteSize in "BYTES",
-        "Bytes of the journal's segments together, looked at four times a second; beyond them the \
-         oldest messages go first";
+        "Bytes of the journal's segments together; beyond them the oldest messages go, and \
+         publishers are held where these do not go fast enough";
     journal_segment_bytes_max: ByteSize in "BYTES",
         "Bytes of one segment of the journal";
     journal_buffer_bytes_max: ByteSize in "BYTES",
