@@ -16,7 +16,7 @@ pub(crate) struct Group {
     deliveries: BTreeMap<u64, (u32, u64)>,
     /// How it came to this.
     events: Vec<(Span, Event)>,
-    /// It was moved in this step; what was delivered before says nothing of what is now.
+    /// It was made or moved in this step; what was delivered before says nothing of what is now.
     moved_in: u64,
 }
 
@@ -27,14 +27,14 @@ enum Event {
 }
 
 impl Group {
-    pub(crate) fn new(terms: AckTerms<'static>, from: u64) -> Self {
+    pub(crate) fn new(terms: AckTerms<'static>, from: u64, step: u64) -> Self {
         Self {
             terms,
             from,
             settled: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             events: vec![(Span::ALWAYS, Event::Moved(from))],
-            moved_in: 0,
+            moved_in: step,
         }
     }
 

@@ -220,6 +220,7 @@ impl Model {
             Delivery::Push(_) if at.pushing.is_some() => return Err(Code::SubscriptionInUse),
             Delivery::Push(push) => Some(*push),
         };
+        let step = self.steps;
         let topic = self.existing(topic)?;
         let durability = topic.is_stored.then_some(topic.durability);
         let found = topic.find(subscriber);
@@ -236,7 +237,7 @@ impl Model {
         }
         let index = found.unwrap_or_else(|| {
             let offset = at.begins_at.expect("it was asked before");
-            let group = acks.map(|acks| Group::new(acks.clone(), offset));
+            let group = acks.map(|acks| Group::new(acks.clone(), offset, step));
             topic.subscriptions.push(Subscription::new(subscriber, offset, group));
             topic.subscriptions.len() - 1
         });
