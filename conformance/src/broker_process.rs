@@ -135,6 +135,12 @@ impl BrokerProcess {
         wait_until(&expected, || self.log().lines().any(holds_all));
     }
 
+    /// Its process's id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Memory that it holds, in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
