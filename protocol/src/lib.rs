@@ -1,10 +1,12 @@
 //! Bytes to packets and back. No I/O, no clock, no knowledge of what a broker does.
 //!
 //! One port serves every protocol; the [`Dialect`] is told by a connection's first byte.
-//! Both dialects carry the same [`Request`]s, and refuse with the same [`Code`]s:
+//! Two dialects carry the same [`Request`]s, and refuse with the same [`Code`]s:
 //!
 //! - [`json`]: one JSON object a line, one response line for each request, in order.
 //! - [`native`]: length-prefixed binary frames, batches first, with push delivery.
+//!
+//! [`mqtt`] has packets and reason codes of its own, as its standard says.
 //!
 //! A message is opaque bytes. Messages travel and are stored as a [`Batch`], whose bytes are
 //! the same in a publication, in the broker's log and in a delivery, so that none of the three
@@ -14,6 +16,7 @@ pub mod batch;
 mod dialect;
 mod info;
 pub mod json;
+pub mod mqtt;
 mod names;
 pub mod native;
 mod publication;
