@@ -11,6 +11,8 @@ pub enum Dialect {
     Native,
     /// An MQTT CONNECT packet (MQTT 5.0 §3.1.1: control packet type 1, flags 0).
     Mqtt,
+    /// An HTTP GET, as a WebSocket's opening handshake begins (RFC 6455 §1.3).
+    Http,
     /// A TLS handshake record (RFC 8446 §5.1: content type 22).
     Tls,
     /// None of these.
@@ -20,13 +22,14 @@ pub enum Dialect {
 impl Dialect {
     /// The dialect that `first`, a connection's first byte, announces.
     ///
-    /// Any text is taken for JSON lines, so that a person who types at the broker is answered
+    /// Any other text is taken for JSON lines, so that a person who types at the broker is answered
     /// in text, with the reason why a line was not understood.
     #[must_use]
     pub fn detect(first: u8) -> Self {
         match first {
             0x10 => Self::Mqtt,
             0x16 => Self::Tls,
+            b'G' => Self::Http,
             b'\t' | b'\n' | b'\r' | b' '..=b'~' => Self::Json,
             byte if byte == MAGIC[0] => Self::Native,
             _ => Self::Unknown,
@@ -45,6 +48,8 @@ mod tests {
             (b'\n', Dialect::Json),
             (0xF7, Dialect::Native),
             (0x10, Dialect::Mqtt),
+            (b'G', Dialect::Http),
+            (b'g', Dialect::Json),
             (0x16, Dialect::Tls),
             (0x00, Dialect::Unknown),
             (0xFF, Dialect::Unknown),
