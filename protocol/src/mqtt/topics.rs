@@ -156,3 +156,146 @@ fn check_levels(filter: &str) -> Result<(), TopicError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_topic_is_text_without_wildcards() {
+        for name in ["a", "/", "//", " ", "a/b", "$SYS/x", "\u{10FFFF}", &"x".repeat(65535)] {
+            assert_eq!(check_topic(name), Ok(()), "{name:?}");
+        }
+        let cases = [
+            ("", TopicError::Empty),
+            ("a\0", TopicError::ZeroCharacter { at: 1 }),
+            ("a/+", TopicError::Wildcard { at: 2 }),
+            ("a#", TopicError::Wildcard { at: 1 }),
+            (&"x".repeat(65536), TopicError::TooLong { bytes: 65536 }),
+        ];
+        for (name, error) in cases {
+            assert_eq!(check_topic(name), Err(error), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn wildcards_are_whole_levels_and_a_number_sign_is_the_last() {
+        let filters =
+            ["#", "+", "/", "/#", "+/+", "a/+/b", "a/#", "+/a/#", "$SYS/#", "$share", "$shared/a"];
+        for filter in filters {
+            assert_eq!(Filter::parse(filter), Ok(Filter { share: None, levels: filter }));
+        }
+        let cases = [
+            ("", TopicError::Empty),
+            ("a\0", TopicError::ZeroCharacter { at: 1 }),
+            ("#/a", TopicError::NotLast { index: 0 }),
+            ("a/#/", TopicError::NotLast { index: 1 }),
+            ("a#", TopicError::PartOfLevel { level: '#', index: 0 }),
+            ("a/b+", TopicError::PartOfLevel { level: '+', index: 1 }),
+            ("a/++", TopicError::PartOfLevel { level: '+', index: 1 }),
+            ("##", TopicError::PartOfLevel { level: '#', index: 0 }),
+            (&"x".repeat(65536), TopicError::TooLong { bytes: 65536 }),
+        ];
+        for (filter, error) in cases {
+            assert_eq!(check_filter(filter), Err(error), "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_shared_subscription_has_a_name_and_a_filter() {
+        let cases = [
+            ("$share/group/a/+", "group", "a/+"),
+            ("$share/g/#", "g", "#"),
+            ("$share/g//", "g", "/"),
+            ("$share/$share/$share/g/a", "$share", "$share/g/a"),
+        ];
+        for (filter, share, levels) in cases {
+            assert_eq!(Filter::parse(filter), Ok(Filter { share: Some(share), levels }));
+        }
+        let cases = [
+            ("$share/", TopicError::ShareFilter),
+            ("$share/g", TopicError::ShareFilter),
+            ("$share/g/", TopicError::ShareFilter),
+            ("$share//a", TopicError::ShareName),
+            ("$share/g+/a", TopicError::ShareName),
+            ("$share/#/a", TopicError::ShareName),
+            ("$share/g/a#", TopicError::PartOfLevel { level: '#', index: 0 }),
+        ];
+        for (filter, error) in cases {
+            assert_eq!(check_filter(filter), Err(error), "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn filters_match_as_in_the_examples_of_the_standard() {
+        let matching = [
+            ("sport/tennis/player1/#", "sport/tennis/player1"),
+            ("sport/tennis/player1/#", "sport/tennis/player1/ranking"),
+            ("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon"),
+            ("sport/#", "sport"),
+            ("#", "a/b"),
+            ("#", "/"),
+            ("sport/tennis/+", "sport/tennis/player1"),
+            ("sport/+", "sport/"),
+            ("+/+", "/finance"),
+            ("/+", "/finance"),
+            ("+", "finance"),
+            ("$SYS/#", "$SYS/broker"),
+            ("$SYS/monitor/+", "$SYS/monitor/Clients"),
+            ("a/+", "a/$b"),
+            ("a//b", "a//b"),
+        ];
+        for (filter, topic) in matching {
+            assert!(matches(filter, topic), "{filter} matches {topic}");
+        }
+        let different = [
+            ("sport/tennis/+", "sport/tennis/player1/ranking"),
+            ("sport/+", "sport"),
+            ("+", "/finance"),
+            ("#", "$SYS/broker"),
+            ("+/monitor/Clients", "$SYS/monitor/Clients"),
+            ("a", "A"),
+            ("a", "/a"),
+            ("a/b", "a"),
+            ("a", "a/b"),
+            ("sport/#", "sports"),
+        ];
+        for (filter, topic) in different {
+            assert!(!matches(filter, topic), "{filter} does not match {topic}");
+        }
+    }
+
+    /// The rules of §4.7.1 and §4.7.2, level by level.
+    fn matches_by_the_book(filter: &[&str], topic: &[&str]) -> bool {
+        match (filter, topic) {
+            ([], []) | (["#"], _) => true,
+            (["+", filter @ ..], [_, topic @ ..]) => matches_by_the_book(filter, topic),
+            ([level, filter @ ..], [name, topic @ ..]) => {
+                level == name && matches_by_the_book(filter, topic)
+            }
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn filters_match_by_the_book(filter in "[ab+/$]{1,8}(/#)?|#", topic in "[ab/$]{1,8}") {
+            prop_assume!(check_filter(&filter).is_ok());
+            let levels: Vec<_> = filter.split('/').collect();
+            let names: Vec<_> = topic.split('/').collect();
+            let hidden = topic.starts_with('$') && ["+", "#"].contains(&levels[0]);
+            let expected = !hidden && matches_by_the_book(&levels, &names);
+            prop_assert_eq!(matches(&filter, &topic), expected);
+        }
+
+        #[test]
+        fn every_topic_is_a_filter_that_matches_it(topic in "[^\u{0}+#]{1,20}") {
+            prop_assert_eq!(check_topic(&topic), Ok(()));
+            if !topic.starts_with("$share/") {
+                prop_assert_eq!(check_filter(&topic), Ok(()));
+            }
+            prop_assert!(matches(&topic, &topic));
+        }
+    }
+}

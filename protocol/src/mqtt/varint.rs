@@ -76,3 +76,38 @@ pub(super) fn put_varint(out: &mut impl BufMut, value: u32) {
     let (bytes, count) = varint(value);
     out.put_slice(&bytes[..count]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_the_bytes_that_the_standard_gives_them() {
+        let cases: [(u32, &[u8]); 9] = [
+            (0, &[0]),
+            (127, &[0x7F]),
+            (128, &[0x80, 0x01]),
+            (321, &[0xC1, 0x02]),
+            (16_383, &[0xFF, 0x7F]),
+            (16_384, &[0x80, 0x80, 0x01]),
+            (2_097_151, &[0xFF, 0xFF, 0x7F]),
+            (2_097_152, &[0x80, 0x80, 0x80, 0x01]),
+            (VARINT_MAX, &[0xFF, 0xFF, 0xFF, 0x7F]),
+        ];
+        for (value, expected) in cases {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, value);
+            assert_eq!(bytes, expected, "{value}");
+            let count = bytes.len();
+            assert_eq!(varint_bytes(value), count, "{value}");
+            assert_eq!(Varint::read(&bytes), Varint::Number { value, bytes: count });
+            assert_eq!(Varint::read(&bytes[..count - 1]), Varint::Short, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_fifth_byte_is_too_many() {
+        assert_eq!(Varint::read(&[0xFF; 4]), Varint::Long);
+        assert_eq!(Varint::read(&[0xFF; 3]), Varint::Short);
+    }
+}
