@@ -5,7 +5,8 @@ use super::packet::Body;
 use super::{Packet, Version, encode_publish};
 use bytes::BytesMut;
 
-/// Writes `packet` behind what `out` holds, in the shortest form that says it.
+/// Writes `packet` behind what `out` holds, in the shortest form that says it; CONNECT in the
+/// version that it names.
 ///
 /// What a version has no place for is left out: properties, reasons and UNSUBACK's codes before
 /// 5.0. Before 5.0 there is no AUTH either, and nothing is written for it. Texts over 65535

@@ -28,10 +28,12 @@ pub enum TopicError {
         at: usize,
     },
     /// A wildcard that is not a whole level ([MQTT-4.7.1-1], [MQTT-4.7.1-2]).
-    #[error("expected a wildcard to be a whole level, found {level:?} at level {index}")]
+    #[error(
+        "expected wildcards to be whole levels, found {wildcard} beside others at level {index}"
+    )]
     PartOfLevel {
-        /// The wildcard.
-        level: char,
+        /// Which.
+        wildcard: char,
         /// Which level, the first being 0.
         index: usize,
     },
@@ -41,11 +43,12 @@ pub enum TopicError {
         /// Which level, the first being 0.
         index: usize,
     },
-    /// A shared subscription without a name, or with a wildcard in it ([MQTT-4.8.2-1]).
-    #[error("expected $share/, a name without + and #, and / and a filter; found another name")]
+    /// A shared subscription without a name, or with a wildcard in it ([MQTT-4.8.2-1],
+    /// [MQTT-4.8.2-2]).
+    #[error("expected behind $share/ a name without + and #, found none or another")]
     ShareName,
     /// A shared subscription without a filter ([MQTT-4.8.2-2]).
-    #[error("expected $share/, a name, and / and a filter; found no filter")]
+    #[error("expected behind $share/ a name, / and a filter, found no filter")]
     ShareFilter,
 }
 
@@ -147,7 +150,7 @@ fn check_levels(filter: &str) -> Result<(), TopicError> {
     while let Some((index, level)) = levels.next() {
         if let Some(wildcard) = level.chars().find(|char| matches!(char, '+' | '#')) {
             if level.len() > 1 {
-                return Err(TopicError::PartOfLevel { level: wildcard, index });
+                return Err(TopicError::PartOfLevel { wildcard, index });
             }
             if wildcard == '#' && levels.peek().is_some() {
                 return Err(TopicError::NotLast { index });
@@ -191,10 +194,10 @@ mod tests {
             ("a\0", TopicError::ZeroCharacter { at: 1 }),
             ("#/a", TopicError::NotLast { index: 0 }),
             ("a/#/", TopicError::NotLast { index: 1 }),
-            ("a#", TopicError::PartOfLevel { level: '#', index: 0 }),
-            ("a/b+", TopicError::PartOfLevel { level: '+', index: 1 }),
-            ("a/++", TopicError::PartOfLevel { level: '+', index: 1 }),
-            ("##", TopicError::PartOfLevel { level: '#', index: 0 }),
+            ("a#", TopicError::PartOfLevel { wildcard: '#', index: 0 }),
+            ("a/b+", TopicError::PartOfLevel { wildcard: '+', index: 1 }),
+            ("a/++", TopicError::PartOfLevel { wildcard: '+', index: 1 }),
+            ("##", TopicError::PartOfLevel { wildcard: '#', index: 0 }),
             (&"x".repeat(65536), TopicError::TooLong { bytes: 65536 }),
         ];
         for (filter, error) in cases {
@@ -220,7 +223,7 @@ mod tests {
             ("$share//a", TopicError::ShareName),
             ("$share/g+/a", TopicError::ShareName),
             ("$share/#/a", TopicError::ShareName),
-            ("$share/g/a#", TopicError::PartOfLevel { level: '#', index: 0 }),
+            ("$share/g/a#", TopicError::PartOfLevel { wildcard: '#', index: 0 }),
         ];
         for (filter, error) in cases {
             assert_eq!(check_filter(filter), Err(error), "{filter:?}");

@@ -1,6 +1,7 @@
 //! Another codec, that of `rumqttc`, reads what is written here, and the other way round.
 
 mod agreement;
+mod tables;
 
 use super::encode;
 use super::parts::parts;
