@@ -1,12 +1,15 @@
 //! The broker: its topics, its limits, and what it says of itself.
 
 use crate::journal::{Commits, Journal, JournalFailed, Record, TopicId, TopicTerms, Waits};
+use crate::level_tree::LevelTree;
 use crate::log::{RunBounds, StoredTerms};
+use crate::mqtt::{Mqtt, SYS_PREFIX};
 use crate::tally::Tally;
 use crate::topic::{Plan, RecoveredTopic, Topic};
 use crate::{Limits, Now, TopicRules, Wakes};
 use protocol::{
-    Code, Durability, Info, NameLimits, Refusal, StorageClass, TopicOptions, check_topic_name,
+    Code, Durability, Info, NameLimits, Refusal, Retention, StorageClass, TopicOptions,
+    check_topic_name,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,11 +33,18 @@ pub struct Settings {
     pub rules: TopicRules,
     /// Unix time at [`Now`] 0, in milliseconds.
     pub started_unix_ms: u64,
+    /// Whether a publication by MQTT makes the topic that is not there.
+    pub mqtt_creates_topics: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { durability: Durability::Sync, rules: TopicRules::default(), started_unix_ms: 0 }
+        Self {
+            durability: Durability::Sync,
+            rules: TopicRules::default(),
+            started_unix_ms: 0,
+            mqtt_creates_topics: true,
+        }
     }
 }
 
@@ -47,7 +57,7 @@ pub struct Broker {
     /// `None`: all topics are in memory.
     journal: Option<Arc<dyn Journal>>,
     commits: Commits,
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    topics: RwLock<Topics>,
     /// What the journal calls the next topic.
     next_topic: AtomicU64,
     /// The topics whose messages grow too old.
@@ -56,7 +66,16 @@ pub struct Broker {
     grouped: Mutex<Vec<Weak<Topic>>>,
     /// The topics with cursors that the journal does not know of.
     unsaved: Mutex<Vec<Weak<Topic>>>,
+    mqtt: Mqtt,
     tally: Tally,
+}
+
+/// All topics.
+#[derive(Debug, Default)]
+struct Topics {
+    by_name: HashMap<Arc<str>, Arc<Topic>>,
+    /// Those whose names MQTT knows as such.
+    by_level: LevelTree<Arc<Topic>>,
 }
 
 impl Broker {
@@ -95,6 +114,7 @@ impl Broker {
             ageing: Mutex::default(),
             grouped: Mutex::default(),
             unsaved: Mutex::default(),
+            mqtt: Mqtt::default(),
             tally: Tally::default(),
         }
     }
@@ -108,7 +128,7 @@ impl Broker {
     /// What the broker says of itself at `now`.
     #[must_use]
     pub fn info(&self, now: Now) -> Info {
-        let topics = self.topics.read().expect(TOPICS_LOCK).len();
+        let topics = self.topics.read().expect(TOPICS_LOCK).by_name.len();
         Info {
             version: self.identity.version.to_owned(),
             backend: self.identity.backend.to_owned(),
@@ -133,6 +153,7 @@ impl Broker {
             topic.expire_leases(now, wakes);
             self.bury_dead(&topic, now, wakes);
         }
+        self.handle_mqtt_tick(now, wakes);
         let unsaved = std::mem::take(&mut *self.unsaved.lock().expect(LISTS_LOCK));
         for topic in unsaved.iter().filter_map(Weak::upgrade) {
             topic.save_cursors();
@@ -178,6 +199,15 @@ impl Broker {
         }
     }
 
+    pub(crate) fn mqtt(&self) -> &Mqtt {
+        &self.mqtt
+    }
+
+    /// Unix time at `now`, in milliseconds.
+    pub(crate) fn unix_ms(&self, now: Now) -> u64 {
+        self.settings.started_unix_ms + now.millis()
+    }
+
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -194,17 +224,18 @@ impl Broker {
         &self,
         name: &str,
         options: TopicOptions,
+        wakes: &mut Wakes,
     ) -> Result<Option<Waits>, Refusal> {
         check_topic_name(name, self.name_limits())?;
         let plan = Plan::new(name, options, self)?;
         let mut topics = self.topics.write().expect(TOPICS_LOCK);
-        if topics.contains_key(name) {
+        if topics.by_name.contains_key(name) {
             return Err(Refusal::new(
                 Code::TopicExists,
                 format!("expected a new topic, but {name:?} exists; DELETE it first, or use it"),
             ));
         }
-        if topics.len() >= self.limits.topics_max {
+        if topics.by_name.len() >= self.limits.topics_max {
             return Err(Refusal::new(
                 Code::LimitReached,
                 format!(
@@ -225,16 +256,15 @@ impl Broker {
             }
             _ => (Topic::in_memory(Arc::clone(&name), plan, self), None),
         };
-        self.insert(&mut topics, name, topic);
+        let topic = self.insert(&mut topics, name, topic);
+        // Before anyone can publish to it.
+        if is_mqtt_topic(topic.name()) {
+            self.tell_subscribers(&topic, wakes);
+        }
         Ok(waits)
     }
 
-    fn insert(
-        &self,
-        topics: &mut HashMap<Arc<str>, Arc<Topic>>,
-        name: Arc<str>,
-        topic: Topic,
-    ) -> Arc<Topic> {
+    fn insert(&self, topics: &mut Topics, name: Arc<str>, topic: Topic) -> Arc<Topic> {
         let topic = Arc::new(topic);
         if topic.ages() {
             self.ageing.lock().expect(LISTS_LOCK).push(Arc::downgrade(&topic));
@@ -242,18 +272,29 @@ impl Broker {
         if topic.has_groups() {
             self.has_groups(&topic);
         }
-        topics.insert(name, Arc::clone(&topic));
+        if is_mqtt_topic(&name) {
+            topics.by_level.insert(&name, Arc::clone(&topic));
+        }
+        topics.by_name.insert(name, Arc::clone(&topic));
         topic
     }
 
     /// Puts a topic back that was found in the journal.
-    pub(crate) fn restore(&self, id: TopicId, name: &str, found: RecoveredTopic, now: Now) {
+    pub(crate) fn restore(
+        &self,
+        id: TopicId,
+        name: &str,
+        found: RecoveredTopic,
+        now: Now,
+    ) -> Arc<Topic> {
         let journal = self.journal.as_ref().expect("what is restored comes from the journal");
         let name: Arc<str> = Arc::from(name);
         let terms = self.stored_terms(id, found.terms, journal);
         let topic = Topic::in_journal(Arc::clone(&name), terms, found, self);
         let mut topics = self.topics.write().expect(TOPICS_LOCK);
-        self.insert(&mut topics, name, topic).trim(now);
+        let topic = self.insert(&mut topics, name, topic);
+        topic.trim(now);
+        topic
     }
 
     fn stored_terms(
@@ -275,16 +316,18 @@ impl Broker {
     /// Removes a topic. Gives what an answer waits for that says so.
     pub(crate) fn delete(&self, name: &str, wakes: &mut Wakes) -> Result<Option<Waits>, Refusal> {
         let mut topics = self.topics.write().expect(TOPICS_LOCK);
-        let topic = topics.get(name).ok_or_else(|| self.unknown_topic(name))?;
+        let topic = topics.by_name.get(name).ok_or_else(|| self.unknown_topic(name))?;
         let waits = topic.delete(self, wakes)?;
-        topics.remove(name);
+        topics.by_name.remove(name);
+        topics.by_level.remove(name);
         Ok(waits)
     }
 
     /// All topics in the order of their names, so that what is done for all of them is done in
     /// the same order each time.
     pub(crate) fn all_topics(&self) -> Vec<Arc<Topic>> {
-        let mut topics: Vec<_> = self.topics.read().expect(TOPICS_LOCK).values().cloned().collect();
+        let topics = self.topics.read().expect(TOPICS_LOCK);
+        let mut topics: Vec<_> = topics.by_name.values().cloned().collect();
         topics.sort_unstable_by(|one, other| one.name().cmp(other.name()));
         topics
     }
@@ -297,7 +340,7 @@ impl Broker {
         let mut body = Vec::new();
         let kind = self.state().encode(&mut body);
         let position = journal.append(kind, &[&body], Durability::Os)?.end();
-        Ok((position, topics.values().cloned().collect()))
+        Ok((position, topics.by_name.values().cloned().collect()))
     }
 
     /// What the journal has to know of the broker itself.
@@ -306,15 +349,47 @@ impl Broker {
     }
 
     pub(crate) fn topic(&self, name: &str) -> Result<Arc<Topic>, Refusal> {
-        let found = self.topics.read().expect(TOPICS_LOCK).get(name).cloned();
+        let found = self.topics.read().expect(TOPICS_LOCK).by_name.get(name).cloned();
         found.ok_or_else(|| self.unknown_topic(name))
     }
 
     /// The names of all topics, in their order.
     pub(crate) fn topics(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<_> = self.topics.read().expect(TOPICS_LOCK).keys().cloned().collect();
+        let topics = self.topics.read().expect(TOPICS_LOCK);
+        let names = topics.by_name.keys().filter(|name| !name.starts_with(SYS_PREFIX));
+        let mut names: Vec<_> = names.cloned().collect();
         names.sort_unstable();
         names
+    }
+
+    /// The topic for a publication by MQTT, made where there is none and that is allowed.
+    pub(crate) fn topic_for_publication(
+        &self,
+        name: &str,
+        wakes: &mut Wakes,
+    ) -> Result<Arc<Topic>, Refusal> {
+        let found = self.topic(name);
+        if found.is_ok() || !self.settings.mqtt_creates_topics {
+            return found;
+        }
+        let options = match name.starts_with(SYS_PREFIX) {
+            true => sys_options(),
+            false => TopicOptions::default(),
+        };
+        match self.create(name, options, wakes) {
+            Err(refusal) if refusal.code != Code::TopicExists => Err(refusal),
+            _ => self.topic(name),
+        }
+    }
+
+    /// The topics that a filter of MQTT matches.
+    pub(crate) fn matching_topics(&self, levels: &str) -> Vec<Arc<Topic>> {
+        let topics = self.topics.read().expect(TOPICS_LOCK);
+        let mut matching = Vec::new();
+        topics.by_level.for_each_matching_path(levels, &mut |topic| {
+            matching.push(Arc::clone(topic));
+        });
+        matching
     }
 
     /// Why there is no topic of this name: none can be, or none was made.
@@ -350,6 +425,17 @@ fn record(journal: &dyn Journal, record: &Record<'_>) -> Result<Waits, Refusal> 
     let kind = record.encode(&mut body);
     let place = journal.append(kind, &[&body], Durability::Sync)?;
     Ok(Waits { position: place.end(), durability: Durability::Sync })
+}
+
+/// Whether MQTT clients can speak of a topic of this name.
+fn is_mqtt_topic(name: &str) -> bool {
+    protocol::mqtt::topics::check_topic(name).is_ok()
+}
+
+/// What the broker tells of itself is worth keeping until it tells it again.
+fn sys_options() -> TopicOptions {
+    let retention = Retention { messages_max: Some(1), ..Retention::default() };
+    TopicOptions { storage: Some(StorageClass::Memory), retention, durability: None }
 }
 
 /// The topics of a list that still are.

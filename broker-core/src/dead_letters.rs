@@ -79,7 +79,7 @@ impl Broker {
         let headers = record.headers.chain(origin);
         builder.push_with_headers(headers, record.payload)?;
         let messages = Messages::Batch(builder.batch());
-        let topic = self.dead_letter_topic(dead)?;
+        let topic = self.dead_letter_topic(dead, wakes)?;
         let incoming = incoming(&messages, PublishTerms::default());
         let appended = topic.append(incoming, None, UNDERTAKER, now, self, wakes)?;
         topic.wake_readers(wakes);
@@ -87,7 +87,11 @@ impl Broker {
     }
 
     /// The topic for a dead letter, made like the one that it comes from where there is none.
-    fn dead_letter_topic(&self, dead: &DeadLetter) -> Result<Arc<Topic>, Refusal> {
+    fn dead_letter_topic(
+        &self,
+        dead: &DeadLetter,
+        wakes: &mut Wakes,
+    ) -> Result<Arc<Topic>, Refusal> {
         let name = &dead.dead_letter_topic;
         if let Ok(topic) = self.topic(name) {
             return Ok(topic);
@@ -99,7 +103,7 @@ impl Broker {
             durability: dead.durability,
             ..TopicOptions::default()
         };
-        match self.create(name, options) {
+        match self.create(name, options, wakes) {
             Err(refusal) if refusal.code != Code::TopicExists => Err(refusal),
             _ => self.topic(name),
         }

@@ -10,8 +10,10 @@ mod dead_letters;
 mod input;
 pub mod journal;
 mod leases;
+mod level_tree;
 pub mod limits;
 pub mod log;
+mod mqtt;
 mod now;
 mod output;
 mod publishers;
@@ -20,6 +22,7 @@ mod tally;
 mod topic;
 mod topic_rules;
 mod wake;
+mod web_socket;
 
 pub use broker::{Broker, Identity, Settings};
 pub use dead_letters::origin;

@@ -92,6 +92,33 @@ pub struct Limits {
     pub redelivery_backoff_ms_min: u32,
     /// Longest wait before a message is given out again, unless its subscriber chose otherwise.
     pub redelivery_backoff_ms_max: u32,
+
+    /// Retained messages in all topics.
+    pub retained_messages_max: usize,
+    /// Bytes of the retained messages of all topics.
+    pub retained_bytes_max: usize,
+    /// MQTT: sessions held at once, of clients that are connected or will be again.
+    pub mqtt_sessions_max: usize,
+    /// MQTT: longest packet that is read; clients of 5.0 are told.
+    pub mqtt_packet_bytes_max: usize,
+    /// MQTT: longest client identifier.
+    pub mqtt_client_id_bytes_max: usize,
+    /// MQTT: subscriptions of one client.
+    pub mqtt_subscriptions_per_client_max: usize,
+    /// MQTT: levels of a topic name or filter.
+    pub mqtt_topic_levels_max: usize,
+    /// MQTT: messages of quality of service 1 and 2 under way to one client, unless it asks for fewer.
+    pub mqtt_in_flight_max: u16,
+    /// MQTT: publications of quality of service 1 and 2 under way from one client; clients of 5.0 are told.
+    pub mqtt_receive_max: u16,
+    /// MQTT: topic aliases of one connection, in each direction; clients of 5.0 are told.
+    pub mqtt_topic_alias_max: u16,
+    /// MQTT: longest keep-alive; clients of 5.0 that ask for more, or for none, are told; 0 means any.
+    pub mqtt_keep_alive_s_max: u16,
+    /// MQTT: longest that a session is kept for a client that is not connected; 0 means for ever.
+    pub mqtt_session_expiry_s_max: u32,
+    /// MQTT: how often `$SYS` topics are published once anyone subscribed to them; 0 means never.
+    pub mqtt_sys_interval_s: u32,
 }
 
 impl Default for Limits {
@@ -132,6 +159,19 @@ impl Default for Limits {
             deliveries_max: 5,
             redelivery_backoff_ms_min: 1000,
             redelivery_backoff_ms_max: 60_000,
+            retained_messages_max: 1_000_000,
+            retained_bytes_max: 1024 * MIB,
+            mqtt_sessions_max: 1_000_000,
+            mqtt_packet_bytes_max: 16 * MIB,
+            mqtt_client_id_bytes_max: 1024,
+            mqtt_subscriptions_per_client_max: 100_000,
+            mqtt_topic_levels_max: 128,
+            mqtt_in_flight_max: 1000,
+            mqtt_receive_max: 1000,
+            mqtt_topic_alias_max: 32,
+            mqtt_keep_alive_s_max: 0,
+            mqtt_session_expiry_s_max: 0,
+            mqtt_sys_interval_s: 10,
         }
     }
 }
@@ -180,6 +220,13 @@ impl Limits {
             ("ack_timeout_ms", self.ack_timeout_ms.into()),
             ("in_flight_max", self.in_flight_max.into()),
             ("deliveries_max", self.deliveries_max.into()),
+            ("retained_messages_max", self.retained_messages_max as u64),
+            ("mqtt_sessions_max", self.mqtt_sessions_max as u64),
+            ("mqtt_client_id_bytes_max", self.mqtt_client_id_bytes_max as u64),
+            ("mqtt_subscriptions_per_client_max", self.mqtt_subscriptions_per_client_max as u64),
+            ("mqtt_topic_levels_max", self.mqtt_topic_levels_max as u64),
+            ("mqtt_in_flight_max", self.mqtt_in_flight_max.into()),
+            ("mqtt_receive_max", self.mqtt_receive_max.into()),
         ];
         match counts.iter().find(|(_, value)| *value == 0) {
             None => Ok(()),

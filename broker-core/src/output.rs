@@ -62,6 +62,16 @@ impl Output {
         self.pieces.push_back(piece);
     }
 
+    /// Appends all of another.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        for piece in other.pieces.drain(..) {
+            self.push(piece);
+        }
+        if !other.tail.is_empty() {
+            self.push(other.tail.freeze());
+        }
+    }
+
     /// Fills `slices` with what comes first, for one gathering write, and says how many it took.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let pieces = self.pieces.iter().map(|piece| piece.as_ref());

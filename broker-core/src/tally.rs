@@ -12,6 +12,9 @@ pub(crate) struct Tally {
     messages_out: AtomicU64,
     log_bytes: AtomicUsize,
     attachments: AtomicU64,
+    retained_messages: AtomicI64,
+    retained_bytes: AtomicI64,
+    mqtt_connections: AtomicI64,
 }
 
 impl Tally {
@@ -52,6 +55,27 @@ impl Tally {
 
     pub(crate) fn messages_out(&self) -> u64 {
         self.messages_out.load(Relaxed)
+    }
+
+    /// So many more clients are connected by MQTT.
+    pub(crate) fn mqtt_connections_moved(&self, by: i64) {
+        self.mqtt_connections.fetch_add(by, Relaxed);
+    }
+
+    pub(crate) fn mqtt_connections(&self) -> u64 {
+        self.mqtt_connections.load(Relaxed).max(0) as u64
+    }
+
+    /// So many more retained messages, of so many bytes.
+    pub(crate) fn retained_moved(&self, messages: i64, bytes: i64) {
+        self.retained_messages.fetch_add(messages, Relaxed);
+        self.retained_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Retained messages, and their bytes.
+    pub(crate) fn retained(&self) -> (u64, u64) {
+        let read = |count: &AtomicI64| count.load(Relaxed).max(0) as u64;
+        (read(&self.retained_messages), read(&self.retained_bytes))
     }
 
     /// A name for an attachment that none had before.

@@ -29,6 +29,10 @@ pub enum Cause {
     },
     /// The topic that held its publication back has room, or the journal has.
     Room,
+    /// A topic was made that a filter of its MQTT client matches.
+    Matched,
+    /// Another connection has its MQTT client's session.
+    Displaced,
     /// The journal has reached more: answers that waited for it may be told.
     Stored,
 }

@@ -15,9 +15,18 @@ use crate::logging::{LogFormat, LogLevel, LogSettings};
 use crate::storage_choices::{DurabilityChoice, Recover, data_help, durability_help, recover_help};
 use crate::topic_rule_choices::TopicRuleChoices;
 
-/// Where a broker listens that was told nothing: on this machine only.
-pub(crate) const LISTEN_DEFAULT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+/// Where a broker listens that was told nothing: on this machine only, at its own port and at
+/// MQTT's. Each serves every protocol.
+pub(crate) const LISTEN_DEFAULT: [SocketAddr; 2] = [
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080),
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1883),
+];
+
+/// The same in words.
+pub(crate) fn listen_default() -> String {
+    let [first, second] = LISTEN_DEFAULT;
+    format!("{first} and {second}")
+}
 
 /// What was said in one place, the command line or the config file. A flag
 /// `--log-level` is the key `log_level`; `None` is what was not said there.
@@ -31,7 +40,7 @@ pub(crate) struct Choices {
             "Listen on this address; may be given several times. Port 0 takes any free port. A \
              name stands for its first IPv4 address, or else its first IPv6 address. [::] takes \
              IPv6 only",
-            LISTEN_DEFAULT,
+            listen_default(),
         ),
     )]
     pub(crate) listen: Option<Vec<ListenName>>,
@@ -53,6 +62,16 @@ pub(crate) struct Choices {
 
     #[arg(long, value_name = "ACTION", conflicts_with = "memory", help = recover_help())]
     pub(crate) recover: Option<Recover>,
+
+    #[arg(
+        long,
+        value_name = "BOOL",
+        help = help_with_default(
+            "Whether a publication by MQTT makes the topic that is not there",
+            true,
+        ),
+    )]
+    pub(crate) mqtt_creates_topics: Option<bool>,
 
     /// Rules for topics are said in the config file only.
     #[arg(skip)]
@@ -101,6 +120,7 @@ impl Choices {
             data: storage.1,
             durability: self.durability.or(below.durability),
             recover: self.recover.or(below.recover),
+            mqtt_creates_topics: self.mqtt_creates_topics.or(below.mqtt_creates_topics),
             topics: self.topics.or(below.topics),
             loops: self.loops.or(below.loops),
             log_level: self.log_level.or(below.log_level),

@@ -182,7 +182,7 @@ mod tests {
         let help = words.join(" ");
         for part in [
             "Sums up.",
-            "[default: 127.0.0.1:8080]",
+            "[default: 127.0.0.1:8080 and 127.0.0.1:1883]",
             "[default: info]",
             "[default: text]",
             "[default: as many as there are cores]",

@@ -10,7 +10,7 @@ use protocol::{StorageClass, TopicOptions};
 use thiserror::Error;
 
 use crate::Backend;
-use crate::choices::{Choices, LISTEN_DEFAULT};
+use crate::choices::{Choices, LISTEN_DEFAULT, listen_default};
 use crate::config_file::ConfigFile;
 use crate::listen_name::ListenName;
 use crate::logging::LogSettings;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub storage: Storage,
     /// What topics are made with where their creators did not say.
     pub topic_rules: TopicRules,
+    /// Whether a publication by MQTT makes the topic that is not there.
+    pub mqtt_creates_topics: bool,
     /// The limits, which hold together.
     pub limits: Limits,
     /// What is logged, and how.
@@ -39,9 +41,10 @@ impl Default for Settings {
     fn default() -> Self {
         let storage = Storage::default();
         Self {
-            listen: vec![LISTEN_DEFAULT],
+            listen: LISTEN_DEFAULT.to_vec(),
             topic_rules: TopicRules::new(Vec::new(), otherwise(&storage)),
             storage,
+            mqtt_creates_topics: true,
             limits: Limits::default(),
             log: LogSettings::default(),
             loops: None,
@@ -74,7 +77,8 @@ pub(crate) enum SettingsError {
     /// The config file lists no address.
     #[error(
         "{place}: expected at least one address, but found none; remove the line to listen on \
-         {LISTEN_DEFAULT}"
+         {}",
+        listen_default()
     )]
     ListenEmpty { place: String },
     /// A name that stands for no address.
@@ -116,6 +120,7 @@ impl Settings {
         Ok(Self {
             topic_rules: topic_rules(&said, &storage, &places)?,
             storage,
+            mqtt_creates_topics: said.mqtt_creates_topics.unwrap_or(true),
             log: said.log(),
             loops: said.loops,
             listen: listen(said.listen, &places, resolve)?,
@@ -168,7 +173,7 @@ fn listen(
     resolve: Resolve<'_>,
 ) -> Result<Vec<SocketAddr>, SettingsError> {
     let Some(names) = names else {
-        return Ok(vec![LISTEN_DEFAULT]);
+        return Ok(LISTEN_DEFAULT.to_vec());
     };
     let place = places.of("listen");
     if names.is_empty() {
@@ -291,7 +296,7 @@ mod tests {
         let nothing = settings_on(&MIO, "", None).expect("defaults");
         assert_eq!(nothing, Settings::default());
         assert_eq!(settings("", ""), nothing);
-        assert_eq!(nothing.listen, [address("127.0.0.1:8080")]);
+        assert_eq!(nothing.listen, [address("127.0.0.1:8080"), address("127.0.0.1:1883")]);
         assert_eq!(nothing.limits.check(), Ok(()));
     }
 

@@ -98,8 +98,8 @@ impl Connection {
         self.session.handle_timeout(&mut Turn { out: &mut self.output, wakes, now });
     }
 
-    pub(crate) fn handle_close(&mut self, wakes: &mut Wakes) {
-        self.session.handle_close(wakes);
+    pub(crate) fn handle_close(&mut self, wakes: &mut Wakes, now: Now) {
+        self.session.handle_close(wakes, now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Now> {

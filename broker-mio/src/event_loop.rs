@@ -305,7 +305,7 @@ impl EventLoop {
 
     fn remove(&mut self, slot: usize, loops: &Loops) {
         let (key, mut connection) = self.connections.remove(slot);
-        connection.handle_close(&mut self.wakes);
+        connection.handle_close(&mut self.wakes, self.clock.now());
         // A socket that is closed leaves the event queue by itself.
         tracing::info!(connection = key, "disconnected");
         self.carry_wakes(loops);

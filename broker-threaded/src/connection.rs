@@ -270,7 +270,7 @@ impl Connection {
     /// The connection is over: its session lets go of everything, and its writer ends.
     pub(crate) fn end(self: &Arc<Self>, server: &Arc<Server>, wakes: &mut Wakes) {
         self.with(server, wakes, |inner, wakes| {
-            inner.session.handle_close(wakes);
+            inner.session.handle_close(wakes, server.clock.now());
             inner.broken = true;
         });
         self.post.end();

@@ -24,10 +24,7 @@ pub struct Description {
 /// Where the record is none that a broker writes.
 pub fn describe(kind: u8, body: &[u8]) -> Result<Description, RecordError> {
     let record = Record::decode(kind, body)?;
-    let topic = match &record {
-        Record::BrokerState { .. } => None,
-        other => Some(other.topic().0),
-    };
+    let topic = record.topic().map(|topic| topic.0);
     let topic_name = match &record {
         Record::TopicCreated { name, .. } => Some((*name).to_owned()),
         _ => None,
@@ -88,6 +85,11 @@ fn write_line(record: &Record<'_>, line: &mut String) -> std::fmt::Result {
             write!(line, "publisher {:032x}: {} publications", publisher.0, publications.len())
         }
         Record::BrokerState { next_topic } => write!(line, "the next topic is {next_topic}"),
+        Record::Retained { record: [], .. } => write!(line, "no retained message"),
+        Record::Retained { record, .. } => {
+            write!(line, "a retained message, {} bytes", record.len())
+        }
+        Record::Client(record) => write!(line, "client {}: {record}", record.client().0),
     }
 }
 

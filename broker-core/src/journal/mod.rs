@@ -4,18 +4,22 @@
 //! the same records after a restart. Nothing here waits for a medium: a record has a place at once,
 //! and later the journal has reached it.
 
+mod client_record;
 mod commits;
 mod description;
+mod fields;
 mod record;
 mod recovery;
 mod rewriting;
 mod snapshot;
 
+pub(crate) use client_record::{ClientNumber, ClientRecord, Delivery, FilterTerms};
 pub(crate) use commits::Commits;
 pub use description::{Description, describe};
 pub use record::RecordError;
 pub(crate) use record::{
-    LeaseTerms, PUBLICATION_HEAD_BYTES_MAX, Part, Publication, Record, Run, TopicId, TopicTerms,
+    LeaseTerms, PUBLICATION_HEAD_BYTES_MAX, Part, Publication, Receipt, Record, Run, TopicId,
+    TopicTerms,
 };
 pub use recovery::{Missing, Recovery, RecoveryReport};
 pub use snapshot::SnapshotSink;

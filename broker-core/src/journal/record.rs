@@ -13,6 +13,9 @@
 //! | 7 | cursor moved | topic `u64`, subscription `u64`, next offset `u64` |
 //! | 8 | settled | topic `u64`, subscription `u64`, (first `u64`, count `u32`)* |
 //! | 9 | broker state | next topic `u64` |
+//! | 10 | retained | topic `u64`, the record of the message, or nothing where there is none any more |
+//!
+//! Those of MQTT clients are in `client_record.rs`.
 //!
 //! In snapshots only:
 //!
@@ -32,8 +35,12 @@
 //! ```
 //!
 //! Flag 1: the publication goes on in the topic's next record, and counts only with it. Flag 2:
-//! publisher `u128` and sequence `u64` are there.
+//! publisher `u128` and sequence `u64` are there. Flag 4: behind them, MQTT client `u64` and packet
+//! identifier `u16` are there: the client's publication of quality of service 2 is so received.
 
+use super::ClientNumber;
+use super::client_record::{self, ClientRecord};
+use super::fields::{Fields, put_text};
 use crate::publishers;
 use bytes::BufMut;
 use protocol::{Durability, PublisherId, PublisherSequence};
@@ -71,6 +78,13 @@ pub(crate) enum Part {
     More,
 }
 
+/// A publication of quality of service 2 that a client is told once to have been received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) client: ClientNumber,
+    pub(crate) packet_id: u16,
+}
+
 /// Messages as they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Publication<'a> {
@@ -80,6 +94,7 @@ pub(crate) struct Publication<'a> {
     pub(crate) count: u32,
     pub(crate) part: Part,
     pub(crate) sequence: Option<PublisherSequence>,
+    pub(crate) receipt: Option<Receipt>,
     pub(crate) records: &'a [u8],
 }
 
@@ -167,6 +182,12 @@ pub(crate) enum Record<'a> {
     BrokerState {
         next_topic: u64,
     },
+    /// The topic's retained message, as a record of a batch; empty where there is none.
+    Retained {
+        topic: TopicId,
+        record: &'a [u8],
+    },
+    Client(ClientRecord<'a>),
 }
 
 mod kind {
@@ -183,13 +204,15 @@ mod kind {
     pub(super) const RUNS: u8 = 33;
     pub(super) const PUBLISHER: u8 = 34;
     pub(super) const BROKER_STATE: u8 = 9;
+    pub(super) const RETAINED: u8 = 10;
 }
 
-const FLAG_MORE: u32 = 1;
-const FLAG_SEQUENCE: u32 = 2;
+pub(super) const FLAG_MORE: u32 = 1;
+pub(super) const FLAG_SEQUENCE: u32 = 2;
+pub(super) const FLAG_RECEIPT: u32 = 4;
 
 /// Bytes of a publication before its records, at most.
-pub(crate) const PUBLICATION_HEAD_BYTES_MAX: usize = 56;
+pub(crate) const PUBLICATION_HEAD_BYTES_MAX: usize = 66;
 
 impl Publication<'_> {
     /// Offset after its last message.
@@ -216,19 +239,24 @@ impl Publication<'_> {
         out.put_u64_le(self.base_offset);
         out.put_u64_le(self.unix_ms);
         out.put_u32_le(self.count);
-        out.put_u32_le(more | sequence);
+        let receipt = if self.receipt.is_some() { FLAG_RECEIPT } else { 0 };
+        out.put_u32_le(more | sequence | receipt);
         if let Some(PublisherSequence { publisher, sequence }) = self.sequence {
             out.put_u128_le(publisher.0);
             out.put_u64_le(sequence);
+        }
+        if let Some(Receipt { client, packet_id }) = self.receipt {
+            out.put_u64_le(client.0);
+            out.put_u16_le(packet_id);
         }
     }
 }
 
 impl Record<'_> {
-    /// The topic that it concerns; of the broker's own state, the next one made.
-    pub(crate) fn topic(&self) -> TopicId {
+    /// The topic that it concerns; none of the broker's own state and of clients.
+    pub(crate) fn topic(&self) -> Option<TopicId> {
         match self {
-            Self::Messages(publication) | Self::Moved(publication) => publication.topic,
+            Self::Messages(publication) | Self::Moved(publication) => Some(publication.topic),
             Self::TopicCreated { topic, .. }
             | Self::TopicDeleted { topic }
             | Self::Subscribed { topic, .. }
@@ -238,8 +266,9 @@ impl Record<'_> {
             | Self::Delivered { topic, .. }
             | Self::TopicState { topic, .. }
             | Self::Runs { topic, .. }
-            | Self::Publisher { topic, .. } => *topic,
-            Self::BrokerState { next_topic } => TopicId(*next_topic),
+            | Self::Publisher { topic, .. }
+            | Self::Retained { topic, .. } => Some(*topic),
+            Self::BrokerState { .. } | Self::Client(_) => None,
         }
     }
 
@@ -338,14 +367,14 @@ impl Record<'_> {
                 out.put_u64_le(*next_topic);
                 kind::BROKER_STATE
             }
+            Self::Retained { topic, record } => {
+                out.put_u64_le(topic.0);
+                out.put_slice(record);
+                kind::RETAINED
+            }
+            Self::Client(record) => record.encode(out),
         }
     }
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    let length = u16::try_from(text.len()).expect("names are at most 65535 bytes long");
-    out.put_u16_le(length);
-    out.put_slice(text.as_bytes());
 }
 
 fn put_lease_terms(out: &mut Vec<u8>, terms: Option<&LeaseTerms>) {
@@ -407,6 +436,9 @@ impl<'a> Record<'a> {
         if kind == kind::BROKER_STATE {
             return Ok(Self::BrokerState { next_topic: fields.u64()? });
         }
+        if client_record::is_client(kind) {
+            return ClientRecord::decode(kind, fields).map(Self::Client);
+        }
         let topic = TopicId(fields.u64()?);
         Ok(match kind {
             kind::MESSAGES => Self::Messages(fields.publication(topic)?),
@@ -452,131 +484,8 @@ impl<'a> Record<'a> {
                 publisher: PublisherId(fields.u128()?),
                 publications: fields.all(Fields::remembered)?,
             },
+            kind::RETAINED => Self::Retained { topic, record: std::mem::take(&mut fields.rest) },
             _ => return Err(RecordError { kind, found: "another kind" }),
-        })
-    }
-}
-
-/// Reads a body's fields in order.
-struct Fields<'a> {
-    kind: u8,
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    fn wrong(&self, found: &'static str) -> RecordError {
-        RecordError { kind: self.kind, found }
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
-        let (head, tail) =
-            self.rest.split_first_chunk::<N>().ok_or(self.wrong("its end too early"))?;
-        self.rest = tail;
-        Ok(*head)
-    }
-
-    fn u8(&mut self) -> Result<u8, RecordError> {
-        self.take::<1>().map(|[byte]| byte)
-    }
-
-    fn u32(&mut self) -> Result<u32, RecordError> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, RecordError> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn u128(&mut self) -> Result<u128, RecordError> {
-        self.take().map(u128::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Result<&'a str, RecordError> {
-        let length = usize::from(self.take().map(u16::from_le_bytes)?);
-        let (head, tail) =
-            self.rest.split_at_checked(length).ok_or(self.wrong("its end too early"))?;
-        self.rest = tail;
-        std::str::from_utf8(head).map_err(|_| self.wrong("text that is not UTF-8"))
-    }
-
-    /// As many as there are.
-    fn all<T>(
-        &mut self,
-        mut next: impl FnMut(&mut Self) -> Result<T, RecordError>,
-    ) -> Result<Vec<T>, RecordError> {
-        let mut all = Vec::new();
-        while !self.rest.is_empty() {
-            all.push(next(self)?);
-        }
-        Ok(all)
-    }
-
-    fn topic_terms(&mut self) -> Result<TopicTerms, RecordError> {
-        let durability = match self.u8()? {
-            1 => Durability::Os,
-            2 => Durability::Sync,
-            _ => return Err(self.wrong("a durability that is none")),
-        };
-        Ok(TopicTerms {
-            durability,
-            bytes_max: self.u64()?,
-            messages_max: self.u64()?,
-            age_ms_max: self.u64()?,
-        })
-    }
-
-    fn lease_terms(&mut self) -> Result<Option<LeaseTerms>, RecordError> {
-        match self.u8()? {
-            0 => return Ok(None),
-            1 => {}
-            _ => return Err(self.wrong("acknowledgements of no kind")),
-        }
-        Ok(Some(LeaseTerms {
-            ack_timeout_ms: self.u32()?,
-            in_flight_max: self.u32()?,
-            deliveries_max: self.u32()?,
-            backoff_ms_min: self.u32()?,
-            backoff_ms_max: self.u32()?,
-            dead_letter: self.text()?.to_owned(),
-        }))
-    }
-
-    fn publication(&mut self, topic: TopicId) -> Result<Publication<'a>, RecordError> {
-        let (base_offset, unix_ms) = (self.u64()?, self.u64()?);
-        let (count, flags) = (self.u32()?, self.u32()?);
-        if flags & !(FLAG_MORE | FLAG_SEQUENCE) != 0 {
-            return Err(self.wrong("flags that are none"));
-        }
-        let sequence = match flags & FLAG_SEQUENCE {
-            0 => None,
-            _ => Some(PublisherSequence {
-                publisher: PublisherId(self.u128()?),
-                sequence: self.u64()?,
-            }),
-        };
-        let part = if flags & FLAG_MORE == 0 { Part::Last } else { Part::More };
-        let records = std::mem::take(&mut self.rest);
-        Ok(Publication { topic, base_offset, unix_ms, count, part, sequence, records })
-    }
-
-    fn run(&mut self) -> Result<Run, RecordError> {
-        Ok(Run {
-            base_offset: self.u64()?,
-            segment: self.u64()?,
-            position: self.u64()?,
-            unix_ms: self.u64()?,
-            count: self.u32()?,
-            bytes: self.u32()?,
-            live_bytes: self.u32()?,
-            records_bytes: self.u32()?,
-        })
-    }
-
-    fn remembered(&mut self) -> Result<publishers::Publication, RecordError> {
-        Ok(publishers::Publication {
-            sequence: self.u64()?,
-            base_offset: self.u64()?,
-            count: self.u32()?,
         })
     }
 }

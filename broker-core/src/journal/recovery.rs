@@ -2,8 +2,10 @@
 
 use super::{Journal, Part, Place, Publication, Record, RecordError, TopicId};
 use crate::log::{RunBounds, run_at};
+use crate::mqtt::RecoveredClients;
 use crate::topic::{RecoveredGroup, RecoveredSubscription, RecoveredTopic};
 use crate::{Broker, Identity, Limits, Now, Settings, publishers};
+use bytes::Bytes;
 use protocol::{Durability, PublisherSequence};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub struct RecoveryReport {
 #[derive(Debug)]
 pub struct Recovery {
     topics: BTreeMap<TopicId, Topic>,
+    clients: RecoveredClients,
     next_topic: u64,
     limits: Limits,
 }
@@ -84,7 +87,12 @@ impl Recovery {
     /// Nothing recovered yet, of a broker with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { topics: BTreeMap::new(), next_topic: 0, limits }
+        Self {
+            topics: BTreeMap::new(),
+            clients: RecoveredClients::default(),
+            next_topic: 0,
+            limits,
+        }
     }
 
     /// Applies a record of the snapshot.
@@ -106,11 +114,23 @@ impl Recovery {
     }
 
     fn apply_record(&mut self, place: Option<Place>, record: Record<'_>) {
-        if let Record::BrokerState { next_topic } = record {
-            self.next_topic = self.next_topic.max(next_topic);
-            return;
+        let id = match record {
+            Record::BrokerState { next_topic } => {
+                self.next_topic = self.next_topic.max(next_topic);
+                return;
+            }
+            Record::Client(record) => {
+                self.clients.apply(place.map(|place| place.position), record);
+                return;
+            }
+            _ => record.topic().expect("all others are of topics"),
+        };
+        if let Record::Messages(Publication { receipt: Some(receipt), part: Part::Last, .. }) =
+            record
+            && let Some(place) = place
+        {
+            self.clients.receive(place.position, receipt);
         }
-        let id = record.topic();
         self.next_topic = self.next_topic.max(id.0 + 1);
         if let Record::TopicDeleted { .. } = record {
             self.topics.remove(&id);
@@ -135,6 +155,7 @@ impl Recovery {
     ) -> (Broker, RecoveryReport) {
         let broker = Broker::stored(identity, self.limits, settings, journal, self.next_topic);
         let mut report = RecoveryReport::default();
+        let mut restored = BTreeMap::new();
         for (id, mut topic) in self.topics {
             topic.give_up_partial();
             let nameless = topic.name.is_none();
@@ -151,8 +172,9 @@ impl Recovery {
                 end_offset,
             });
             report.missing.extend(missing.filter(|gap| gap.end_offset > log.first_offset));
-            broker.restore(id, &name, topic.state, now);
+            restored.insert(id, broker.restore(id, &name, topic.state, now));
         }
+        self.clients.restore(&broker, &restored, now);
         (broker, report)
     }
 }
@@ -196,6 +218,10 @@ impl Topic {
                 publications
                     .into_iter()
                     .for_each(|publication| state.publishers.note(publisher, publication));
+            }
+            Record::Retained { record, .. } => {
+                let record = Some(record).filter(|record| !record.is_empty());
+                self.state.retained = record.map(Bytes::copy_from_slice);
             }
             other => self.subscribe(other),
         }

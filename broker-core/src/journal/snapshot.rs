@@ -40,6 +40,7 @@ impl Broker {
         for topic in topics {
             topic.snapshot(&mut sink);
         }
+        self.snapshot_clients(&mut sink);
         Ok(position)
     }
 }

@@ -144,6 +144,24 @@ impl Leases {
         deliveries
     }
 
+    /// Leases these messages again if all of them are due and in one span. Gives the number of
+    /// their deliveries, this one counted.
+    pub(crate) fn lease_due(
+        &mut self,
+        offsets: Offsets,
+        holder: Holder,
+        deadline: Now,
+    ) -> Option<u32> {
+        let (taken, state) = self.spans.take_first(offsets)?;
+        let State::Due { deliveries } = state else {
+            self.spans.put(taken, state);
+            return None;
+        };
+        let deliveries = deliveries.saturating_add(1);
+        self.spans.put(taken, State::InFlight { holder, deadline, deliveries });
+        (taken == offsets).then_some(deliveries)
+    }
+
     /// A consumer is done with the messages, or the broker with dead ones. Whose they are does not
     /// matter: who finished after the deadline has finished as well.
     pub(crate) fn settle(&mut self, offsets: Offsets) -> Settled {

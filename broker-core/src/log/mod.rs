@@ -11,7 +11,7 @@ mod times;
 pub(crate) use stored::{RecoveredLog, RunBounds, StoredLog, StoredTerms, run_at};
 
 use crate::Now;
-use crate::journal::{JournalFailed, Reached, ReadFailed};
+use crate::journal::{JournalFailed, Reached, ReadFailed, Receipt};
 use bytes::Bytes;
 use pieces::Pieces;
 use protocol::{Messages, PublisherSequence, batch};
@@ -76,6 +76,16 @@ impl FetchLimit {
 pub(crate) struct Incoming<'a> {
     pub(crate) messages: &'a Messages<'a>,
     pub(crate) sequence: Option<PublisherSequence>,
+    /// The publication of an MQTT client that is so received.
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) retain: Retain,
+}
+
+/// Whether a message becomes its topic's retained message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retain {
+    Yes,
+    No,
 }
 
 impl<'a> Incoming<'a> {

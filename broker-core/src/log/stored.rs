@@ -221,6 +221,7 @@ impl StoredLog {
             count,
             part: Part::Last,
             sequence: incoming.sequence,
+            receipt: incoming.receipt,
             records: &[],
         };
         if bytes <= RECORD_BYTES_MAX || count == 1 {
@@ -432,6 +433,7 @@ impl StoredLog {
                 count: run.count,
                 part: Part::Last,
                 sequence: None,
+                receipt: None,
                 records: &records,
             };
             let mut body = Vec::new();

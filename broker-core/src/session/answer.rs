@@ -1,7 +1,9 @@
 //! Answers, before and after they are put into a dialect.
 
+use super::mqtt::Told;
 use crate::topic::Pulled;
 use crate::{AttachmentId, Output};
+use bytes::Bytes;
 use protocol::batch::records;
 use protocol::json::{self, Lease, MessagesTail};
 use protocol::native::{MessagesHead, encode_leased_head, encode_messages_head, encode_response};
@@ -29,6 +31,11 @@ pub(super) enum Answer {
     Topics(Vec<Arc<str>>),
     Subscribers(Vec<Arc<str>>),
     Pong,
+    /// MQTT packets, written already, and what follows when they have left.
+    Packets {
+        packets: Bytes,
+        then: Option<Told>,
+    },
     Info(Info),
     Refused(Refusal),
 }
@@ -38,6 +45,7 @@ impl Answer {
     pub(super) fn messages_bytes(&self) -> usize {
         match self {
             Self::Messages(pulled) => pulled.fetched.bytes,
+            Self::Packets { packets, .. } => packets.len(),
             _ => 0,
         }
     }
@@ -54,6 +62,7 @@ impl Answer {
             Self::Messages(pulled) => write_messages_json(&pulled, out),
             Self::Topics(names) => out.put(|out| json::encode_topics(&borrowed(&names), out)),
             Self::Subscribers(ids) => out.put(|out| json::encode_subscribers(&borrowed(&ids), out)),
+            Self::Packets { packets, .. } => out.push(packets),
             Self::Info(info) => out.put(|out| json::encode_info(&info, out)),
             Self::Refused(refusal) => out.put(|out| json::encode_refusal(&refusal, out)),
         }
@@ -75,6 +84,7 @@ impl Answer {
             Self::Topics(names) => write(&Response::Topics(borrowed(&names))),
             Self::Subscribers(ids) => write(&Response::Subscribers(borrowed(&ids))),
             Self::Pong => write(&Response::Pong),
+            Self::Packets { packets, .. } => out.push(packets),
             Self::Info(info) => {
                 let json = serde_json::to_string(&info).expect("numbers and strings are JSON");
                 write(&Response::Info(&json));

@@ -1,9 +1,11 @@
 //! What a connection speaks, and how its next request is found in its input.
 
 use super::answer::Answer;
+use super::mqtt::Mqtt;
 use super::requests::Outcome;
+use super::web::REQUEST;
 use super::{Held, Session, Turn};
-use crate::{Limits, Output};
+use crate::{Limits, Now, Output};
 use protocol::json::{LineDecoder, LineStep};
 use protocol::native::{
     BrokerGreeting, CLIENT_GREETING_BYTES, Frame, FrameDecoder, FrameStep, VERSION,
@@ -20,14 +22,31 @@ pub(super) enum Speech {
     /// The native magic began; the greeting is not whole yet.
     NativeGreeting,
     Native(FrameDecoder),
+    Mqtt(Box<Mqtt>),
+    /// It is lent to whoever handles what came.
+    Lent,
 }
 
 impl Speech {
+    pub(super) fn is_mqtt(&self) -> bool {
+        matches!(self, Self::Mqtt(_))
+    }
+
+    /// When a client of MQTT has been silent for too long.
+    pub(super) fn silent_until(&self) -> Option<Now> {
+        match self {
+            Self::Mqtt(mqtt) => mqtt.silent_until(),
+            _ => None,
+        }
+    }
+
     /// Writes an answer.
     pub(super) fn tell(&self, answer: Answer, correlation: u32, out: &mut Output) {
         match self {
             Self::Native(_) => answer.write_native(correlation, out),
-            Self::Json(_) | Self::Unheard | Self::NativeGreeting => answer.write_json(out),
+            Self::Json(_) | Self::Unheard | Self::NativeGreeting | Self::Mqtt(_) | Self::Lent => {
+                answer.write_json(out);
+            }
         }
     }
 
@@ -50,6 +69,8 @@ impl Speech {
             Self::Native(_) => {
                 out.put(|out| encode_response(&Response::Refused(refusal.clone()), 0, out));
             }
+            // It has packets of its own for that.
+            Self::Mqtt(_) | Self::Lent => {}
         }
     }
 }
@@ -77,6 +98,8 @@ impl Session {
             }
             Speech::Unheard => self.handle_first_byte(input, turn),
             Speech::NativeGreeting => self.handle_greeting(input, turn),
+            Speech::Mqtt(_) => self.handle_packets(input, turn),
+            Speech::Lent => unreachable!("it is given back before more is taken"),
         }
     }
 
@@ -84,6 +107,10 @@ impl Session {
         let Some(first) = input.first() else { return 0 };
         let limits = self.broker.limits();
         let refusal = match Dialect::detect(*first) {
+            Dialect::Json if is_no_text(input) => Some(Refusal::new(
+                Code::WrongMagic,
+                "expected MQTT to begin with CONNECT, a JSON line, or the native magic f7 54 4e 44; found other bytes",
+            )),
             Dialect::Json => {
                 self.speech = Speech::Json(LineDecoder::new(limits.line_bytes_max));
                 self.refused.clone()
@@ -92,7 +119,17 @@ impl Session {
                 self.speech = Speech::NativeGreeting;
                 self.refused.clone()
             }
-            Dialect::Mqtt => Some(unsupported("MQTT")),
+            Dialect::Mqtt => {
+                self.speech = Speech::Mqtt(Box::new(Mqtt::new(limits)));
+                // It is told when CONNECT says how.
+                None
+            }
+            Dialect::Http if REQUEST.starts_with(input) => return 0,
+            // A person typed it: a request would have been taken before.
+            Dialect::Http => {
+                self.speech = Speech::Json(LineDecoder::new(limits.line_bytes_max));
+                self.refused.clone()
+            }
             Dialect::Tls => Some(unsupported("TLS")),
             Dialect::Unknown => Some(Refusal::new(
                 Code::WrongMagic,
@@ -183,6 +220,13 @@ impl Session {
         }
         consumed
     }
+}
+
+/// Whether what begins like text is some other packet of MQTT than the first one must be: their
+/// first bytes are digits and letters, and a length follows.
+fn is_no_text(input: &[u8]) -> bool {
+    !matches!(input[0], b'{' | b' ' | b'\t' | b'\r' | b'\n')
+        && input.iter().take(4).any(|byte| *byte < b'\t')
 }
 
 fn unsupported(protocol: &str) -> Refusal {

@@ -13,17 +13,22 @@
 
 mod answer;
 mod dialect;
+mod mqtt;
 mod pushes;
 mod requests;
 mod waiting;
+mod web;
 
 use crate::topic::Topic;
 use crate::{Broker, Cause, Now, Output, SessionKey, Wakes};
 use dialect::Speech;
+use mqtt::Told;
+use protocol::mqtt::ReasonCode;
 use protocol::{Code, Refusal};
 use pushes::{Begun, Pushes};
 use std::sync::Arc;
 use waiting::Waiting;
+use web::Web;
 
 /// Who is on the other end, and what was agreed so far.
 #[derive(Debug)]
@@ -31,11 +36,15 @@ pub struct Session {
     broker: Arc<Broker>,
     key: SessionKey,
     speech: Speech,
+    /// The WebSocket around it.
+    web: Option<Box<Web>>,
     /// The topic last published to, and whether its readers have yet to be woken.
     target: Option<Target>,
     pushes: Pushes,
     /// What is to be told when the journal has come so far.
     waiting: Waiting,
+    /// MQTT packets were written that something has to follow.
+    told: Vec<Told>,
     /// A publication waits for room.
     held: Option<Held>,
     /// Since when the input has ended in an incomplete request.
@@ -84,9 +93,11 @@ impl Session {
             broker,
             key,
             speech: Speech::Unheard,
+            web: None,
             target: None,
             pushes: Pushes::default(),
             waiting: Waiting::default(),
+            told: Vec::new(),
             held: None,
             incomplete_since: refused.is_some().then_some(now),
             refused,
@@ -99,6 +110,14 @@ impl Session {
     ///
     /// It takes none while a publication is held, and stops when the output is over its limit.
     pub fn handle_input(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
+        self.begin_web(input);
+        if self.web.is_some() {
+            return self.handle_web_input(input, turn);
+        }
+        self.handle_bytes(input, turn)
+    }
+
+    fn handle_bytes(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
         let mut taken = 0;
         while self.wants_input(turn.out) {
             match self.handle_next(&input[taken..], turn) {
@@ -118,6 +137,7 @@ impl Session {
         };
         self.wake_readers(turn.wakes);
         self.release_answers(turn);
+        self.settle_told(turn);
         taken
     }
 
@@ -133,7 +153,14 @@ impl Session {
 
     /// Takes what another session caused.
     pub fn handle_wake(&mut self, cause: Cause, turn: &mut Turn<'_>) {
+        self.framed(turn, |session, turn| session.handle_cause(cause, turn));
+    }
+
+    fn handle_cause(&mut self, cause: Cause, turn: &mut Turn<'_>) {
         match cause {
+            cause if cause != Cause::Stored && self.speech.is_mqtt() => {
+                self.handle_mqtt_wake(cause, turn);
+            }
             Cause::Readable { subscription } => self.pushes.handle_readable(subscription),
             Cause::Ended { subscription, attachment, code } => {
                 match self.pushes.remove(subscription, attachment) {
@@ -144,7 +171,10 @@ impl Session {
             }
             Cause::Room => self.held = None,
             Cause::Stored => self.handle_stored(turn),
+            // They concern MQTT alone.
+            Cause::Matched | Cause::Displaced => {}
         }
+        self.settle_told(turn);
     }
 
     /// Writes what subscriptions have to deliver, as long as `out` is not over its limit. Gives
@@ -152,6 +182,14 @@ impl Session {
     pub fn poll_deliveries(&mut self, turn: &mut Turn<'_>) -> bool {
         if self.closing {
             return false;
+        }
+        if self.speech.is_mqtt() {
+            self.take_unframed(turn);
+            // What is framed is not counted until it is.
+            if turn.out.len() >= self.broker.limits().output_bytes_max {
+                return true;
+            }
+            return self.framed(turn, Self::poll_packets);
         }
         self.pushes.poll_deliveries(&self.broker, turn)
     }
@@ -164,7 +202,8 @@ impl Session {
         }
         let held = self.held.map(|held| held.until);
         let incomplete = self.incomplete_since.and_then(|since| self.incomplete_until(since));
-        held.into_iter().chain(incomplete).min()
+        let silent = self.speech.silent_until();
+        held.into_iter().chain(incomplete).chain(silent).min()
     }
 
     fn incomplete_until(&self, since: Now) -> Option<Now> {
@@ -176,12 +215,22 @@ impl Session {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        self.framed(turn, Self::do_what_is_due);
+    }
+
+    fn do_what_is_due(&mut self, turn: &mut Turn<'_>) {
         if self.closing {
             return;
         }
-        let is_due = |deadline: Option<Now>| deadline.is_some_and(|deadline| deadline <= turn.now);
+        let now = turn.now;
+        let is_due = |deadline: Option<Now>| deadline.is_some_and(|deadline| deadline <= now);
         if is_due(self.held.map(|held| held.until)) {
             self.held = None;
+            self.retry_held(turn);
+        }
+        if is_due(self.speech.silent_until()) && self.held.is_none() {
+            let message = "expected a packet within one and a half times the keep-alive";
+            self.end_mqtt(ReasonCode::KeepAliveTimeout, message, turn);
         }
         if is_due(self.incomplete_since.and_then(|since| self.incomplete_until(since))) {
             if !self.wants_input(turn.out) {
@@ -190,6 +239,12 @@ impl Session {
                 return;
             }
             self.incomplete_since = None;
+            if self.speech.is_mqtt() {
+                let message = "expected the rest of a packet in time";
+                self.end_mqtt(ReasonCode::UnspecifiedError, message, turn);
+                self.closing = true;
+                return;
+            }
             let refusal = self.refused.clone().unwrap_or_else(|| {
                 let ms = self.broker.limits().request_ms_max;
                 Refusal::new(
@@ -214,6 +269,14 @@ impl Session {
         if self.closing {
             return;
         }
+        if self.speech.is_mqtt() {
+            let message = "the broker is stopping; connect again later";
+            self.framed(turn, |session, turn| {
+                session.end_mqtt(ReasonCode::ServerShuttingDown, message, turn);
+                session.closing = true;
+            });
+            return;
+        }
         let refusal =
             Refusal::new(Code::ShuttingDown, "the broker is stopping; connect again later");
         for subscription in self.pushes.numbers() {
@@ -229,8 +292,9 @@ impl Session {
     }
 
     /// The connection is gone.
-    pub fn handle_close(&mut self, wakes: &mut Wakes) {
+    pub fn handle_close(&mut self, wakes: &mut Wakes, now: Now) {
         self.wake_readers(wakes);
+        self.leave_mqtt(now, wakes);
         self.pushes.handle_close(&self.broker, wakes);
         if let Some(target) = &self.target {
             target.topic.forget_publisher(self.key);

@@ -3,13 +3,14 @@
 use super::answer::Answer;
 use super::{Session, Target, Turn};
 use crate::journal::{LeaseTerms, Waits};
-use crate::log::FetchLimit;
+use crate::log::{FetchLimit, Incoming};
 use crate::topic::{Appended, Attached, Named, Shown, Wanted, incoming};
 use crate::{Broker, Now, SessionKey};
 use protocol::batch::too_large;
 use protocol::{
-    AckTerms, Code, Delivery, Lifetime, Messages, OffsetRange, PublishAck, PublishTerms, Push,
-    Refusal, Request, SettleAnswer, SettleTarget, Verdict, check_subscriber_id, check_topic_name,
+    AckTerms, Code, Delivery, Durability, Lifetime, Messages, OffsetRange, PublishAck,
+    PublishTerms, Push, Refusal, Request, SettleAnswer, SettleTarget, Verdict, check_subscriber_id,
+    check_topic_name,
 };
 use tracing::{debug, info};
 
@@ -106,7 +107,7 @@ impl Session {
         turn: &mut Turn<'_>,
     ) -> Result<Appended, Refusal> {
         if let Some(target) = self.target.as_mut().filter(|target| **target.topic.name() == *name) {
-            let appended = target.append(messages, terms, self.key, &self.broker, turn);
+            let appended = target.append_terms(messages, terms, self.key, &self.broker, turn);
             // The topic may have been deleted, and another of its name made.
             if !appended.as_ref().is_err_and(|refusal| refusal.code == Code::UnknownTopic) {
                 return appended;
@@ -116,7 +117,7 @@ impl Session {
         self.target = None;
         let topic = self.broker.topic(name)?;
         let target = self.target.insert(Target { topic, readers_to_wake: false });
-        target.append(messages, terms, self.key, &self.broker, turn)
+        target.append_terms(messages, terms, self.key, &self.broker, turn)
     }
 
     fn rare(
@@ -128,7 +129,7 @@ impl Session {
         let connection = self.key.0;
         Ok(match request {
             Request::Create { topic, options } => {
-                let waits = self.broker.create(&topic, options)?;
+                let waits = self.broker.create(&topic, options, turn.wakes)?;
                 info!(connection, topic = &*topic, "topic created");
                 (Answer::Done, waits)
             }
@@ -275,7 +276,7 @@ impl Session {
 }
 
 impl Target {
-    fn append(
+    fn append_terms(
         &mut self,
         messages: &Messages<'_>,
         terms: PublishTerms,
@@ -283,10 +284,21 @@ impl Target {
         broker: &Broker,
         turn: &mut Turn<'_>,
     ) -> Result<Appended, Refusal> {
-        let incoming = incoming(messages, terms);
+        self.append(incoming(messages, terms), terms.durability, publisher, broker, turn)
+    }
+
+    /// Appends, and notes whether there are readers to be woken.
+    pub(super) fn append(
+        &mut self,
+        incoming: Incoming<'_>,
+        durability: Option<Durability>,
+        publisher: SessionKey,
+        broker: &Broker,
+        turn: &mut Turn<'_>,
+    ) -> Result<Appended, Refusal> {
         let topic = &self.topic;
         let appended =
-            topic.append(incoming, terms.durability, publisher, turn.now, broker, turn.wakes)?;
+            topic.append(incoming, durability, publisher, turn.now, broker, turn.wakes)?;
         self.readers_to_wake |= matches!(appended, Appended::At { shown: Shown::More, .. });
         Ok(appended)
     }

@@ -1,6 +1,7 @@
 //! Answers that wait for the journal, and all that has to be told after them.
 
 use super::answer::Answer;
+use super::mqtt::Told;
 use super::{Session, Turn};
 use crate::journal::Waits;
 use protocol::{Code, Refusal};
@@ -46,7 +47,7 @@ impl Waiting {
 
     fn push(&mut self, entry: Entry) {
         self.bytes += entry.bytes();
-        self.has_last |= matches!(entry, Entry::Last(_));
+        self.has_last |= entry.is_last();
         self.entries.push_back(entry);
     }
 
@@ -66,6 +67,17 @@ impl Waiting {
 }
 
 impl Entry {
+    /// Whether the connection is over with it.
+    fn is_last(&self) -> bool {
+        match self {
+            Self::Last(_) => true,
+            Self::Answer { answer: Answer::Packets { then, .. }, .. } => {
+                matches!(then, Some(Told::Last))
+            }
+            Self::Answer { .. } | Self::Ended { .. } => false,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Answer { answer, .. } => answer.messages_bytes(),
@@ -78,7 +90,7 @@ impl Session {
     /// Whether there are answers that wait for the journal.
     #[must_use]
     pub fn owes_answers(&self) -> bool {
-        !self.waiting.is_empty() && !self.closing
+        (!self.waiting.is_empty() || self.has_pending_batch()) && !self.closing
     }
 
     /// Answers a request, once `waits` is over and all before it are answered.
@@ -137,7 +149,20 @@ impl Session {
                     if refused.is_some() {
                         self.give_up(&answer, turn);
                     }
-                    self.tell(refused.map_or(answer, Answer::Refused), correlation, turn);
+                    let answer = match (answer, &refused) {
+                        // What was to be said is not true, and what else to say, the standard
+                        // has no packet for.
+                        (Answer::Packets { .. }, Some(_)) => Answer::Packets {
+                            packets: self.storage_failed(),
+                            then: Some(Told::Last),
+                        },
+                        (answer, None) => answer,
+                        (_, Some(refusal)) => Answer::Refused(refusal.clone()),
+                    };
+                    self.tell(answer, correlation, turn);
+                    if self.waiting.has_last && self.closing {
+                        return;
+                    }
                 }
                 Entry::Ended { subscription, code } => self.tell_ended(subscription, code, turn),
                 Entry::Last(refusal) => self.close_with(&refusal, turn.out),
@@ -160,6 +185,12 @@ impl Session {
         if let Answer::Attached { number, .. } = &answer {
             self.pushes.begin(*number);
         }
-        self.speech.tell(answer, correlation, turn.out);
+        match answer {
+            Answer::Packets { packets, then } => {
+                turn.out.push(packets);
+                self.told.extend(then);
+            }
+            answer => self.speech.tell(answer, correlation, turn.out),
+        }
     }
 }

@@ -32,6 +32,23 @@ pub(crate) enum Named<'a> {
 }
 
 impl LeaseTerms {
+    /// Messages come back when their consumer is gone, and never by themselves.
+    pub(crate) fn until_acknowledged() -> Self {
+        Self {
+            ack_timeout_ms: u32::MAX,
+            in_flight_max: u32::MAX,
+            deliveries_max: u32::MAX,
+            backoff_ms_min: 0,
+            backoff_ms_max: 0,
+            dead_letter: String::new(),
+        }
+    }
+
+    /// Whether messages come back by themselves.
+    pub(crate) fn expires(&self) -> bool {
+        self.ack_timeout_ms < u32::MAX
+    }
+
     pub(crate) fn redelivery(&self) -> Redelivery {
         Redelivery {
             deliveries_max: self.deliveries_max,

@@ -5,18 +5,23 @@ mod hold;
 mod plan;
 mod reading;
 mod recovered;
+mod rereading;
+mod retained;
 mod room;
 mod state;
 mod subscriptions;
 
+pub(crate) use crate::journal::LeaseTerms;
 pub(crate) use consumers::{DeadLetter, Named};
 pub(crate) use plan::Plan;
 pub(crate) use reading::{Attached, Pulled, Pushed, Wanted};
 pub(crate) use recovered::{RecoveredGroup, RecoveredSubscription, RecoveredTopic};
+pub(crate) use rereading::Leased;
+pub(crate) use retained::Retained;
 pub(crate) use subscriptions::Grip;
 
 use crate::journal::{Reached, Record, Waits};
-use crate::log::{Incoming, Log, StoredLog};
+use crate::log::{Incoming, Log, Retain, StoredLog};
 use crate::publishers::{self, Check, Publishers};
 use crate::{Broker, Now, SessionKey, Wakes};
 use hold::{Leave, ended};
@@ -125,6 +130,7 @@ impl Topic {
             if state.is_congested(publisher, broker) {
                 return Ok(Appended::Held { until: now.plus_ms(CONGESTED_MS_MAX) });
             }
+            state.check_retained(&incoming, broker)?;
             let leave =
                 state.make_room(room::Wanted { count, bytes }, publisher, now, broker, wakes)?;
             if let Leave::Held { until } = leave {
@@ -139,7 +145,9 @@ impl Topic {
             let kept = state.log.next_offset().saturating_sub(state.bounds.messages_max);
             state.log.trim_before(kept);
             let shown = self.commit_soon(state, broker);
-            let waits = state.waits_for_all(durability);
+            let mut waits = state.waits_for_all(durability);
+            // Its record follows that of the message.
+            waits = state.retain(&incoming, durability, broker)?.or(waits);
             Ok(Appended::At { base_offset, count, waits, shown })
         })
     }
@@ -254,6 +262,7 @@ impl Topic {
         state.release(wakes);
         broker.tally().log_bytes_moved(state.log.memory_bytes(), 0);
         broker.tally().subscriptions_moved(-(state.subscriptions.len() as i64));
+        state.forget_retained(broker);
         state.log.clear();
         let bounds = state.bounds;
         *state = State::new(bounds, Log::in_memory(bounds.bytes_max), Publishers::new(1));
@@ -321,5 +330,5 @@ pub(crate) fn incoming<'a>(
     messages: &'a protocol::Messages<'a>,
     terms: PublishTerms,
 ) -> Incoming<'a> {
-    Incoming { messages, sequence: terms.sequence }
+    Incoming { messages, sequence: terms.sequence, receipt: None, retain: Retain::No }
 }

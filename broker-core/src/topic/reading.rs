@@ -250,6 +250,30 @@ impl Topic {
         })
     }
 
+    /// Makes a subscription one whose messages are acknowledged one by one, or one where they are
+    /// not. What was sent and not acknowledged is sent again.
+    pub(crate) fn reshape(
+        &self,
+        id: &str,
+        leases: Option<LeaseTerms>,
+        broker: &Broker,
+    ) -> Result<Option<Waits>, Refusal> {
+        self.with(broker, |state| {
+            let key = state.subscriptions.find(id).ok_or_else(|| not_subscribed(&self.name, id))?;
+            let subscription = state.subscriptions.at(key);
+            if subscription.group.is_some() == leases.is_some() {
+                return Ok(subscription.stored.and_then(|stored| stored.waits));
+            }
+            let offset = match &subscription.group {
+                Some(group) => group.leases.floor(),
+                None => subscription.committed,
+            };
+            let cursor = state.log.seek(offset);
+            state.subscriptions.reshape(key, cursor, leases);
+            state.record_again(key)
+        })
+    }
+
     /// Writes cursors that moved to the journal.
     pub(crate) fn save_cursors(&self) {
         let mut state = self.lock();
@@ -306,7 +330,9 @@ impl Topic {
         let offset = state.offset_of(wanted.start, broker);
         let cursor = state.log.seek(offset);
         let group = wanted.leases.clone().map(|terms| {
-            broker.has_groups(self);
+            if terms.expires() {
+                broker.has_groups(self);
+            }
             Box::new(Group { leases: Leases::new(offset), terms })
         });
         let key = state.subscriptions.insert(id, None, cursor, group);
@@ -355,6 +381,24 @@ impl State {
             waits = self.record(record, Durability::Sync)?;
         }
         self.subscriptions.note_stored(key, number, waits);
+        Ok(waits)
+    }
+
+    /// Tells the journal what a subscription that it knows is now.
+    fn record_again(&mut self, key: SubscriptionKey) -> Result<Option<Waits>, Refusal> {
+        let subscription = self.subscriptions.at(key);
+        let Some(stored) = subscription.stored else { return Ok(None) };
+        let (name, next_offset) = (Arc::clone(&subscription.id), subscription.committed);
+        let leases = subscription.group.as_ref().map(|group| group.terms.clone());
+        let record = |topic| Record::Subscribed {
+            topic,
+            subscription: stored.number,
+            next_offset,
+            leases,
+            name: &name,
+        };
+        let waits = self.record(record, Durability::Sync)?;
+        self.subscriptions.note_stored(key, stored.number, waits);
         Ok(waits)
     }
 

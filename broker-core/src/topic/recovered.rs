@@ -8,6 +8,7 @@ use crate::journal::{LeaseTerms, Record, SnapshotSink, TopicId, TopicTerms};
 use crate::leases::{Leases, Offsets, Run};
 use crate::log::{Log, RecoveredLog, StoredTerms};
 use crate::publishers::{Publication, Publishers};
+use bytes::Bytes;
 use protocol::PublisherId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,7 @@ pub(crate) struct RecoveredTopic {
     pub(crate) subscriptions: BTreeMap<u64, RecoveredSubscription>,
     pub(crate) next_subscription: u64,
     pub(crate) publishers: Publishers,
+    pub(crate) retained: Option<Bytes>,
 }
 
 /// A subscription as the journal's records make it.
@@ -67,6 +69,10 @@ impl Topic {
         let bounds = Bounds::new(found.terms);
         let log = Log::in_journal(terms, found.log);
         let mut state = State::new(bounds, log, found.publishers);
+        if let Some(record) = found.retained {
+            broker.tally().retained_moved(1, record.len() as i64);
+            state.retained = Some(record);
+        }
         state.subscriptions.number_from(found.next_subscription);
         broker.tally().subscriptions_moved(found.subscriptions.len() as i64);
         for (number, subscription) in found.subscriptions {
@@ -75,9 +81,13 @@ impl Topic {
         Self { name, state: Mutex::new(state) }
     }
 
-    /// Whether any of its subscriptions is acknowledged one by one.
+    /// Whether any of its subscriptions has messages that come back by themselves.
     pub(crate) fn has_groups(&self) -> bool {
-        !self.lock().subscriptions.groups().is_empty()
+        let state = self.lock();
+        state
+            .subscriptions
+            .iter()
+            .any(|found| found.group.as_ref().is_some_and(|group| group.terms.expires()))
     }
 
     /// Tells `sink` of all that the journal has to know of the topic. A topic in memory has
@@ -105,6 +115,9 @@ impl Topic {
         }
         for (publisher, publications) in by_publisher(&state.publishers) {
             sink.put(&Record::Publisher { topic, publisher, publications });
+        }
+        if let Some(record) = &state.retained {
+            sink.put(&Record::Retained { topic, record });
         }
         for subscription in state.subscriptions.iter() {
             subscription.snapshot(topic, sink);
@@ -166,6 +179,7 @@ impl RecoveredTopic {
             subscriptions: BTreeMap::new(),
             next_subscription: 0,
             publishers: Publishers::new(publishers_max),
+            retained: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::journal::{Record, TopicId, Waits};
 use crate::log::Log;
 use crate::publishers::Publishers;
 use crate::{Cause, Wake, Wakes};
+use bytes::Bytes;
 use protocol::{Durability, Refusal};
 
 /// How much a topic keeps.
@@ -36,6 +37,8 @@ pub(super) struct State {
     /// A cursor moved that the journal does not know of.
     pub(super) unsaved: bool,
     pub(super) deleted: bool,
+    /// The message that new MQTT subscribers are given first, as a record of a batch.
+    pub(super) retained: Option<Bytes>,
 }
 
 impl State {
@@ -51,6 +54,7 @@ impl State {
             hold: None,
             floor: u64::MAX,
             deleted: false,
+            retained: None,
         }
     }
 

@@ -203,6 +203,23 @@ impl Subscriptions {
         key
     }
 
+    /// Has a subscription begin anew at `cursor`, with or without a group.
+    pub(super) fn reshape(
+        &mut self,
+        key: SubscriptionKey,
+        cursor: Cursor,
+        terms: Option<LeaseTerms>,
+    ) {
+        let subscription = &mut self.slots[key.0];
+        subscription.cursor = cursor;
+        subscription.committed = cursor.offset();
+        self.groups.retain(|group| *group != key);
+        subscription.group = terms.map(|terms| {
+            self.groups.push(key);
+            Box::new(Group { leases: Leases::new(cursor.offset()), terms })
+        });
+    }
+
     pub(super) fn remove(&mut self, key: SubscriptionKey) -> Subscription {
         let subscription = self.slots.remove(key.0);
         self.by_id.remove(&subscription.id);

@@ -274,12 +274,9 @@ fn pull(scenario: &Scenario, rng: &mut Rng) -> Ask {
 }
 
 fn stranger(rng: &mut Rng) -> Ask {
-    let (first, code) = [
-        (0x10, Code::UnsupportedProtocol),
-        (0x16, Code::UnsupportedProtocol),
-        (0x00, Code::WrongMagic),
-        (0xFF, Code::WrongMagic),
-    ][rng.usize(0..4)];
+    let (first, code) =
+        [(0x16, Code::UnsupportedProtocol), (0x00, Code::WrongMagic), (0xFF, Code::WrongMagic)]
+            [rng.usize(0..3)];
     Ask::Wrong { bytes: vec![first, 1, 2, 3].into(), code, is_fatal: true }
 }
 

@@ -103,6 +103,7 @@ pub(crate) fn open(
         durability,
         rules: settings.topic_rules.clone(),
         started_unix_ms: clock.started_unix_ms(),
+        mqtt_creates_topics: settings.mqtt_creates_topics,
     };
     let limits = settings.limits.clone();
     match &settings.storage {

@@ -1,5 +1,6 @@
 //! Records, written and read back.
 
+use super::super::{ClientRecord, Delivery, FilterTerms};
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,15 +40,68 @@ fn publication() -> impl Strategy<Value = Publication<'static>> {
     let part = prop_oneof![Just(Part::Last), Just(Part::More)];
     let sequence = proptest::option::of((any::<u128>(), any::<u64>()));
     let records = prop_oneof![Just(&b""[..]), Just(&b"\0\xFFrecords"[..])];
-    (topic(), any::<(u64, u64, u32)>(), part, sequence, records).prop_map(
-        |(topic, (base_offset, unix_ms, count), part, sequence, records)| {
+    let heads = (topic(), any::<(u64, u64, u32)>(), part, sequence, records);
+    let publication =
+        heads.prop_map(|(topic, (base_offset, unix_ms, count), part, sequence, records)| {
             let sequence = sequence.map(|(publisher, sequence)| PublisherSequence {
                 publisher: PublisherId(publisher),
                 sequence,
             });
-            Publication { topic, base_offset, unix_ms, count, part, sequence, records }
-        },
-    )
+            Publication {
+                topic,
+                base_offset,
+                unix_ms,
+                count,
+                part,
+                sequence,
+                receipt: None,
+                records,
+            }
+        });
+    let receipt = proptest::option::of((any::<u64>(), any::<u16>()));
+    (publication, receipt).prop_map(|(publication, receipt)| {
+        let receipt =
+            receipt.map(|(client, packet_id)| Receipt { client: ClientNumber(client), packet_id });
+        Publication { receipt, ..publication }
+    })
+}
+
+fn client_record() -> impl Strategy<Value = ClientRecord<'static>> {
+    let client = || any::<u64>().prop_map(ClientNumber);
+    prop_oneof![
+        (client(), any::<u32>(), text()).prop_map(|(client, expiry_s, id)| ClientRecord::Begun {
+            client,
+            expiry_s,
+            id
+        }),
+        (client(), any::<u64>())
+            .prop_map(|(client, unix_ms)| ClientRecord::Left { client, unix_ms }),
+        client().prop_map(|client| ClientRecord::Ended { client }),
+        (client(), any::<u8>(), any::<u32>(), text()).prop_map(
+            |(client, options, identifier, filter)| ClientRecord::Subscribed {
+                client,
+                terms: FilterTerms { options, identifier },
+                filter,
+            }
+        ),
+        (client(), text())
+            .prop_map(|(client, filter)| ClientRecord::Unsubscribed { client, filter }),
+        (client(), any::<u16>(), topic(), any::<u64>()).prop_map(
+            |(client, packet_id, topic, offset)| ClientRecord::Sent {
+                client,
+                packet_id,
+                delivery: Delivery { topic, offset },
+            }
+        ),
+        (client(), any::<u16>())
+            .prop_map(|(client, packet_id)| ClientRecord::Released { client, packet_id }),
+        (client(), any::<u16>())
+            .prop_map(|(client, packet_id)| ClientRecord::Completed { client, packet_id }),
+        (client(), any::<u16>())
+            .prop_map(|(client, packet_id)| ClientRecord::Forgotten { client, packet_id }),
+        (client(), any::<u64>(), vec(any::<u16>(), 0..4))
+            .prop_map(|(client, as_of, received)| ClientRecord::State { client, as_of, received }),
+    ]
 }
 
 fn run() -> impl Strategy<Value = Run> {
@@ -117,6 +171,9 @@ fn record() -> impl Strategy<Value = Record<'static>> {
             }
         ),
         any::<u64>().prop_map(|next_topic| Record::BrokerState { next_topic }),
+        (topic(), prop_oneof![Just(&b""[..]), Just(&b"\0\0record"[..])])
+            .prop_map(|(topic, record)| Record::Retained { topic, record }),
+        client_record().prop_map(Record::Client),
     ]
 }
 

@@ -359,7 +359,7 @@ impl World {
         let mut link = self.links.remove(&key).expect("a connection that is there");
         let mut wakes = Wakes::new();
         let before = self.disk.end();
-        link.session.handle_close(&mut wakes);
+        link.session.handle_close(&mut wakes, self.now());
         self.whole.push((before, self.disk.end()));
         let end = self.mark();
         self.model.detach_all(key, end);

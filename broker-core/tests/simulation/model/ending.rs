@@ -25,7 +25,11 @@ impl Endings {
             Cause::Ended { subscription, code, .. } => {
                 Some(Ending { session: wake.session, number: subscription, code })
             }
-            Cause::Readable { .. } | Cause::Room | Cause::Stored => None,
+            Cause::Readable { .. }
+            | Cause::Room
+            | Cause::Stored
+            | Cause::Matched
+            | Cause::Displaced => None,
         };
         let unexplained = wakes.iter().filter_map(ending).collect();
         Self { unexplained, serials: VecDeque::new() }

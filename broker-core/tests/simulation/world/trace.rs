@@ -20,6 +20,8 @@ impl Trace {
                 Cause::Ended { subscription, code, .. } => (1, subscription, code.number()),
                 Cause::Room => (2, 0, 0),
                 Cause::Stored => (3, 0, 0),
+                Cause::Matched => (4, 0, 0),
+                Cause::Displaced => (5, 0, 0),
             };
             (wake.session, cause).hash(&mut self.hasher);
         }

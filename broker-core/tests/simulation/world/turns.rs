@@ -116,7 +116,11 @@ impl World {
         for wake in wakes {
             let serial = match wake.cause {
                 Cause::Ended { .. } => Some(ended.pop_front().expect("an ending for each")),
-                Cause::Readable { .. } | Cause::Room | Cause::Stored => None,
+                Cause::Readable { .. }
+                | Cause::Room
+                | Cause::Stored
+                | Cause::Matched
+                | Cause::Displaced => None,
             };
             if let Some(link) = self.links.get_mut(&wake.session) {
                 link.wakes.push_back((wake.cause, serial));
@@ -137,7 +141,11 @@ impl World {
             Cause::Ended { subscription, code, .. } => {
                 self.model.handle_ended(key, subscription, serial, code)
             }
-            Cause::Readable { .. } | Cause::Room | Cause::Stored => None,
+            Cause::Readable { .. }
+            | Cause::Room
+            | Cause::Stored
+            | Cause::Matched
+            | Cause::Displaced => None,
         };
         let lags = matches!(&expected, Some(Said::Ended { code: Code::Lagging, .. }));
         assert!(said.iter().eq(&expected), "expected {expected:?}, found {said:?}");
@@ -241,7 +249,7 @@ impl World {
         self.story.tell(|| format!("{} is gone", key.0));
         let mut link = self.links.remove(&key).expect("a connection that is there");
         let mut wakes = Wakes::new();
-        link.session.handle_close(&mut wakes);
+        link.session.handle_close(&mut wakes, self.now());
         self.trace.note_wakes(&wakes);
         self.model.handle_close(key, self.now());
         self.carry(&wakes, [].into());

@@ -1,0 +1,259 @@
+//! A client: the session that goes by its identifier, connected or not (MQTT 5.0 §4.1).
+
+use super::filters::{Filters, Reading};
+use super::wills::Will;
+use super::window::Window;
+use crate::journal::ClientNumber;
+use crate::topic::{Grip, Retained, Topic};
+use crate::{Cause, Now, SessionKey, Wake, Wakes};
+use protocol::mqtt::PacketId;
+use slab::Slab;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A session that never expires (MQTT 5.0 §3.1.2.11.2).
+pub(crate) const EXPIRY_NEVER_S: u32 = u32::MAX;
+
+/// What topics call the subscriptions of clients begins so.
+pub(crate) const CLIENT_PREFIX: &str = "mqtt:";
+pub(crate) const SHARE_PREFIX: &str = "mqtt-share:";
+
+/// A client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) number: ClientNumber,
+    pub(crate) id: Arc<str>,
+    /// What topics call its subscriptions.
+    pub(crate) subscription: Arc<str>,
+    /// Whether its session goes on when its connection ends.
+    persistent: AtomicBool,
+    state: Mutex<State>,
+    inbox: Mutex<Inbox>,
+}
+
+/// What others have for it, behind a lock that nobody holds for long.
+#[derive(Debug, Default)]
+struct Inbox {
+    /// The connection that takes it out.
+    session: Option<SessionKey>,
+    matched: Vec<NewTopic>,
+}
+
+/// A topic that was made and that a filter of the client matches. It has the cursor already.
+#[derive(Clone, Debug)]
+pub(crate) struct NewTopic {
+    pub(crate) topic: Arc<Topic>,
+    /// The filter, where it is shared.
+    pub(crate) share: Option<Arc<str>>,
+}
+
+/// A session. Whoever holds its lock may take topics' locks, and never another session's.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// The connection that it belongs to.
+    pub(crate) owner: Option<SessionKey>,
+    /// There is one to go on with.
+    pub(crate) exists: bool,
+    /// It ended, and its client is no longer known by its identifier.
+    pub(crate) is_over: bool,
+    pub(crate) expiry_s: u32,
+    /// The journal knows of it.
+    pub(crate) is_stored: bool,
+    pub(crate) filters: Filters,
+    pub(crate) readers: Readers,
+    pub(crate) window: Window,
+    /// Packet identifiers of publications of quality of service 2 that were received and not yet
+    /// released.
+    pub(crate) received: BTreeSet<u16>,
+    /// What is to be sent again.
+    pub(crate) resend: VecDeque<PacketId>,
+    /// Retained messages that are to be sent.
+    pub(crate) retained: VecDeque<RetainedReading>,
+    pub(crate) will: Option<Box<Will>>,
+    pub(crate) will_at: Option<Now>,
+    pub(crate) expires_at: Option<Now>,
+}
+
+/// A retained message that a new subscription is given.
+#[derive(Debug)]
+pub(crate) struct RetainedReading {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) message: Retained,
+    pub(crate) reading: Reading,
+}
+
+/// The topics that a session reads.
+#[derive(Debug, Default)]
+pub(crate) struct Readers {
+    readers: Slab<Reader>,
+    by_topic: HashMap<ReaderName, u32>,
+    /// Those that may have something to send, in turn.
+    pub(crate) ready: VecDeque<u32>,
+}
+
+/// A topic, and the filter through which it is read where that is shared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReaderName {
+    pub(crate) topic: Arc<str>,
+    pub(crate) share: Option<Arc<str>>,
+}
+
+/// A topic that a session reads.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) share: Option<Arc<str>>,
+    pub(crate) reading: Reading,
+    /// `None`: the session is not connected.
+    pub(crate) grip: Option<Grip>,
+    is_ready: bool,
+    /// Its subscription was answered. Before that, nothing of it is sent.
+    pub(crate) has_begun: bool,
+    /// The alias that the topic goes by, and whether the client was told.
+    pub(crate) alias: Option<u16>,
+}
+
+impl Client {
+    pub(crate) fn new(number: ClientNumber, id: &str) -> Self {
+        Self {
+            number,
+            id: Arc::from(id),
+            subscription: format!("{CLIENT_PREFIX}{id}").into(),
+            persistent: AtomicBool::new(false),
+            state: Mutex::default(),
+            inbox: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it holds an MQTT session")
+    }
+
+    /// Whether its session goes on when its connection ends.
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.persistent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_persistent(&self, persistent: bool) {
+        self.persistent.store(persistent, Ordering::Relaxed);
+    }
+
+    /// A topic was made that it reads; its connection is woken.
+    pub(crate) fn tell_new_topic(&self, new: NewTopic, wakes: &mut Wakes) {
+        let mut inbox = self.inbox();
+        inbox.matched.push(new);
+        let cause = Cause::Matched;
+        wakes.extend(inbox.session.map(|session| Wake { session, cause }));
+    }
+
+    /// From now on this connection, or none, is woken.
+    pub(crate) fn set_session(&self, session: Option<SessionKey>) {
+        self.inbox().session = session;
+    }
+
+    /// The topics that were made and that it has not looked at.
+    pub(crate) fn take_new_topics(&self) -> Vec<NewTopic> {
+        std::mem::take(&mut self.inbox().matched)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().expect("no thread panics while it holds a client's inbox")
+    }
+}
+
+/// What topics call a shared subscription.
+pub(crate) fn share_subscription(filter: &str) -> String {
+    format!("{SHARE_PREFIX}{filter}")
+}
+
+impl Reader {
+    pub(crate) fn new(topic: Arc<Topic>, share: Option<Arc<str>>, reading: Reading) -> Self {
+        Self { topic, share, reading, grip: None, is_ready: false, has_begun: false, alias: None }
+    }
+
+    fn name(&self) -> ReaderName {
+        ReaderName { topic: Arc::clone(self.topic.name()), share: self.share.clone() }
+    }
+}
+
+impl Readers {
+    pub(crate) fn insert(&mut self, reader: Reader) -> u32 {
+        let name = reader.name();
+        let number = self.readers.insert(reader) as u32;
+        self.by_topic.insert(name, number);
+        number
+    }
+
+    pub(crate) fn find(&self, name: &ReaderName) -> Option<u32> {
+        self.by_topic.get(name).copied()
+    }
+
+    pub(crate) fn get(&self, number: u32) -> Option<&Reader> {
+        self.readers.get(number as usize)
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Reader> {
+        self.readers.get_mut(number as usize)
+    }
+
+    pub(crate) fn remove(&mut self, number: u32) -> Option<Reader> {
+        let reader = self.readers.try_remove(number as usize)?;
+        self.by_topic.remove(&reader.name());
+        self.ready.retain(|ready| *ready != number);
+        Some(reader)
+    }
+
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        self.readers.iter().map(|(slot, _)| slot as u32).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Reader)> {
+        self.readers.iter().map(|(slot, reader)| (slot as u32, reader))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Reader)> {
+        self.readers.iter_mut().map(|(slot, reader)| (slot as u32, reader))
+    }
+
+    /// There may be something to send.
+    pub(crate) fn handle_readable(&mut self, number: u32) {
+        if let Some(reader) = self.readers.get_mut(number as usize)
+            && reader.grip.is_some()
+            && reader.has_begun
+            && !std::mem::replace(&mut reader.is_ready, true)
+        {
+            self.ready.push_back(number);
+        }
+    }
+
+    /// The next reader that may have something to send.
+    pub(crate) fn next_ready(&mut self) -> Option<u32> {
+        loop {
+            let number = self.ready.pop_front()?;
+            if let Some(reader) = self.readers.get_mut(number as usize) {
+                reader.is_ready = false;
+                return Some(number);
+            }
+        }
+    }
+
+    /// Puts a reader first in turn.
+    pub(crate) fn ready_first(&mut self, number: u32) {
+        if let Some(reader) = self.readers.get_mut(number as usize)
+            && !std::mem::replace(&mut reader.is_ready, true)
+        {
+            self.ready.push_front(number);
+        }
+    }
+
+    /// Nobody is connected: nothing is sent.
+    pub(crate) fn rest(&mut self) {
+        self.ready.clear();
+        for (_, reader) in self.iter_mut() {
+            reader.is_ready = false;
+            reader.has_begun = false;
+            reader.alias = None;
+        }
+    }
+}

@@ -1,0 +1,541 @@
+//! PUBLISH to a client: what its session's topics have for it, what is sent again, and retained
+//! messages (MQTT 5.0 §3.3, §4.3, §4.4).
+
+use super::confirming::add;
+use super::{Link, Mqtt, Told, encoded};
+use crate::journal::{ClientRecord, Delivery, TopicId, Waits};
+use crate::log::{FetchLimit, Fetched};
+use crate::mqtt::{
+    InFlight, Message, RETAINED_OFFSET, Reading, RetainedReading, Source, Stage, State, later,
+};
+use crate::session::answer::Answer;
+use crate::session::dialect::Speech;
+use crate::session::{Session, Turn};
+use crate::topic::{Grip, Leased, Named, Pushed, Topic};
+use crate::{Broker, Output};
+use bytes::{Bytes, BytesMut};
+use protocol::batch::records;
+use protocol::mqtt::{
+    Ack, Packet, PacketId, Properties, Property, Publish, QoS, ReasonCode, encode_publish,
+    encode_publish_head, publish_bytes,
+};
+use protocol::{Durability, OffsetRange, SettleAnswer, Verdict};
+use std::sync::Arc;
+
+/// Longer payloads are sent by reference.
+const COPY_BYTES_MAX: usize = 4096;
+
+/// Whether there is more to be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The output is full.
+    More,
+    /// What is left waits for the client, or for the journal.
+    Nothing,
+}
+
+/// A message and how it goes out.
+struct Sending<'a> {
+    message: Message<'a>,
+    topic: &'a Arc<str>,
+    packet_id: Option<PacketId>,
+    qos: QoS,
+    dup: bool,
+    retain: bool,
+    identifiers: &'a [u32],
+}
+
+impl Session {
+    /// Sends what there is as long as the output has room; gives whether there is more.
+    pub(in crate::session) fn poll_packets(&mut self, turn: &mut Turn<'_>) -> bool {
+        let left = self.with_mqtt(|session, mqtt| session.send(mqtt, turn));
+        left == Some(Left::More)
+    }
+
+    fn send(&mut self, mqtt: &mut Mqtt, turn: &mut Turn<'_>) -> Left {
+        let Some(link) = &mut mqtt.link else { return Left::Nothing };
+        if !link.is_accepted || mqtt.is_ending {
+            return Left::Nothing;
+        }
+        let client = Arc::clone(&link.client);
+        let mut state = client.lock();
+        if state.owner != Some(self.key) {
+            return Left::Nothing;
+        }
+        let quantum_bytes = (self.broker.limits().output_bytes_max / 2).max(1);
+        while turn.out.len() < quantum_bytes {
+            if !self.waiting.has_room(usize::MAX, quantum_bytes) {
+                return Left::Nothing;
+            }
+            if let Some(packet_id) = state.resend.pop_front() {
+                self.send_again(link, &mut state, packet_id, turn);
+            } else if let Some(retained) = state.retained.pop_front() {
+                let needs_room = retained.reading.qos > QoS::AtMostOnce;
+                if needs_room && state.window.len() >= link.receive_max {
+                    state.retained.push_front(retained);
+                    return Left::Nothing;
+                }
+                self.send_retained(link, &mut state, retained, turn);
+            } else if let Some(number) = state.readers.next_ready() {
+                if !self.send_new(link, &mut state, number, quantum_bytes, turn) {
+                    return Left::Nothing;
+                }
+            } else {
+                return Left::Nothing;
+            }
+        }
+        let is_idle =
+            state.resend.is_empty() && state.retained.is_empty() && state.readers.ready.is_empty();
+        if is_idle { Left::Nothing } else { Left::More }
+    }
+
+    /// The client was let in: what was under way comes first, then what there is.
+    pub(super) fn begin_deliveries(&mut self, mqtt: &mut Mqtt, turn: &mut Turn<'_>) {
+        let key = self.key;
+        let Some(link) = &mut mqtt.link else { return };
+        let client = Arc::clone(&link.client);
+        let Some(mut state) = link.state(key) else { return };
+        for (_, reader) in state.readers.iter_mut() {
+            reader.has_begun = true;
+        }
+        self.broker.resume_session(&client, &mut state, turn.wakes);
+        for number in state.readers.numbers() {
+            state.readers.handle_readable(number);
+        }
+    }
+
+    /// Sends what a reader's topic has. Gives whether there was room in the client's window.
+    fn send_new(
+        &mut self,
+        link: &mut Link,
+        state: &mut State,
+        number: u32,
+        quantum_bytes: usize,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        let Some(reader) = state.readers.get(number) else { return true };
+        let Some(grip) = reader.grip else { return true };
+        let (topic, reading) = (Arc::clone(&reader.topic), reader.reading.clone());
+        let is_leased = reader.share.is_some() || reading.qos > QoS::AtMostOnce;
+        let room = match reading.qos {
+            QoS::AtMostOnce => usize::MAX,
+            _ => link.receive_max.saturating_sub(state.window.len()),
+        };
+        if room == 0 {
+            state.readers.ready_first(number);
+            return false;
+        }
+        let count_max = u32::try_from(room).unwrap_or(u32::MAX);
+        let limit = FetchLimit { bytes_max: quantum_bytes, count_max };
+        let fetched = topic.fetch(grip, limit, turn.now, &self.broker, turn.wakes);
+        // Where it is no longer attached, the wake that tells why is on its way.
+        let Some(Pushed { fetched, deliveries, more }) = fetched else { return true };
+        if more {
+            state.readers.handle_readable(number);
+        }
+        let mut round = Round {
+            link,
+            state,
+            broker: &self.broker,
+            topic: &topic,
+            number,
+            reading: &reading,
+            is_again: deliveries > 1,
+            unix_ms: self.broker.unix_ms(turn.now),
+            settled: Vec::new(),
+            once: BytesMut::new(),
+            waits: None,
+            sent: 0,
+            failed: None,
+        };
+        round.send_all(&fetched, turn.out);
+        let Round { settled, once, waits, sent, failed, .. } = round;
+        self.broker.tally().messages_left(sent);
+        if is_leased {
+            settle(&topic, grip, &settled, &self.broker, turn);
+        }
+        if !once.is_empty() {
+            self.answer(Answer::Packets { packets: once.freeze(), then: None }, waits, 0, turn);
+        }
+        if let Some(refusal) = failed {
+            tracing::error!(connection = self.key.0, %refusal, "messages cannot be sent");
+            return false;
+        }
+        true
+    }
+
+    /// Sends again what was under way when the last connection ended.
+    fn send_again(
+        &mut self,
+        link: &mut Link,
+        state: &mut State,
+        packet_id: PacketId,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(InFlight { source, stage, .. }) = state.window.get(packet_id).cloned() else {
+            return;
+        };
+        if stage == Stage::Released {
+            return self.send_release(link, packet_id, None, turn);
+        }
+        let fetched = match &source {
+            Source::Gone => None,
+            Source::Retained { record, .. } => Some(vec![record.clone()]),
+            Source::Log { topic, reader, offset } => {
+                let grip = state.readers.get(*reader).and_then(|reader| reader.grip);
+                let leased = match stage {
+                    Stage::Published => Leased::Again,
+                    _ => Leased::Settled,
+                };
+                let fetched = topic.reread(grip, *offset, leased, turn.now, &self.broker);
+                fetched.map(|fetched| fetched.spans)
+            }
+        };
+        let (topic, reading) = match &source {
+            Source::Log { topic, reader, .. } => {
+                let reading = state.readers.get(*reader).map(|reader| reader.reading.clone());
+                (topic, reading)
+            }
+            Source::Retained { topic, .. } => (topic, None),
+            Source::Gone => return self.give_up_packet(link, state, packet_id, stage, turn),
+        };
+        let spans = fetched.unwrap_or_default().concat();
+        let Some(record) = records(&spans).next() else {
+            return self.give_up_packet(link, state, packet_id, stage, turn);
+        };
+        let message = Message::of(record);
+        let was_retained = matches!(source, Source::Retained { .. });
+        let keeps = reading.as_ref().is_some_and(|reading| reading.retain_as_published);
+        let sending = Sending {
+            message,
+            topic: topic.name(),
+            packet_id: Some(packet_id),
+            qos: if stage == Stage::Published { QoS::AtLeastOnce } else { QoS::ExactlyOnce },
+            dup: true,
+            retain: was_retained || (keeps && message.retain()),
+            identifiers: reading.as_ref().map_or(&[], |reading| &reading.identifiers),
+        };
+        let unix_ms = self.broker.unix_ms(turn.now);
+        turn.out.put(|out| put(link, &sending, None, unix_ms, out));
+    }
+
+    /// The topic no longer has what was under way.
+    fn give_up_packet(
+        &mut self,
+        link: &mut Link,
+        state: &mut State,
+        packet_id: PacketId,
+        stage: Stage,
+        turn: &mut Turn<'_>,
+    ) {
+        if stage == Stage::Published {
+            state.window.close(packet_id);
+            return;
+        }
+        // The client may have it, and then waits for PUBREL.
+        state.window.release(packet_id);
+        let client = link.client.number;
+        let record = ClientRecord::Released { client, packet_id: packet_id.get() };
+        match self.record_of(state, record, Durability::Sync) {
+            Ok(waits) => self.send_release(link, packet_id, waits, turn),
+            Err(refusal) => tracing::error!(%refusal, "a message is not released"),
+        }
+    }
+
+    fn send_release(
+        &mut self,
+        link: &Link,
+        packet_id: PacketId,
+        waits: Option<Waits>,
+        turn: &mut Turn<'_>,
+    ) {
+        let (reason, properties) = (ReasonCode::Success, Properties::default());
+        let packet = Packet::PubRel(Ack { packet_id, reason, properties });
+        let packets = encoded(&packet, link.version);
+        self.answer(Answer::Packets { packets, then: None::<Told> }, waits, 0, turn);
+    }
+
+    /// Sends a retained message to a new subscription.
+    fn send_retained(
+        &mut self,
+        link: &mut Link,
+        state: &mut State,
+        retained: RetainedReading,
+        turn: &mut Turn<'_>,
+    ) {
+        let RetainedReading { topic, message: stored, reading } = retained;
+        let Some(record) = records(&stored.record).next() else { return };
+        let message = Message::of(record);
+        let unix_ms = self.broker.unix_ms(turn.now);
+        if message.is_expired(unix_ms) {
+            return;
+        }
+        let qos = message.qos().min(reading.qos);
+        let mut sending = Sending {
+            message,
+            topic: topic.name(),
+            packet_id: None,
+            qos,
+            dup: false,
+            retain: true,
+            identifiers: &reading.identifiers,
+        };
+        if is_too_large(link, &sending, unix_ms) {
+            return;
+        }
+        let mut waits = stored.waits;
+        if qos > QoS::AtMostOnce {
+            let record = stored.record.clone();
+            let source = Source::Retained { topic: Arc::clone(&topic), record };
+            let packet_id = state.window.open(source, Stage::of(qos));
+            sending.packet_id = Some(packet_id);
+            if qos == QoS::ExactlyOnce {
+                match self.record_sent(link, state, &topic, packet_id, RETAINED_OFFSET) {
+                    Ok(recorded) => waits = later(waits, recorded),
+                    Err(_) => {
+                        state.window.close(packet_id);
+                        return;
+                    }
+                }
+            }
+        }
+        self.broker.tally().messages_left(1);
+        let mut packets = BytesMut::new();
+        put(link, &sending, None, unix_ms, &mut packets);
+        match waits {
+            None if self.waiting.is_empty() => turn.out.push(packets.freeze()),
+            waits => {
+                let packets = packets.freeze();
+                self.answer(Answer::Packets { packets, then: None }, waits, 0, turn);
+            }
+        }
+    }
+
+    fn record_sent(
+        &self,
+        link: &Link,
+        state: &State,
+        topic: &Topic,
+        packet_id: PacketId,
+        offset: u64,
+    ) -> Result<Option<Waits>, protocol::Refusal> {
+        record_sent(&self.broker, link, state, topic, packet_id, offset)
+    }
+}
+
+/// What one read of a topic gives, on its way out.
+struct Round<'a> {
+    link: &'a mut Link,
+    state: &'a mut State,
+    broker: &'a Broker,
+    topic: &'a Arc<Topic>,
+    number: u32,
+    reading: &'a Reading,
+    is_again: bool,
+    unix_ms: u64,
+    /// Messages that are done with.
+    settled: Vec<OffsetRange>,
+    /// Packets of quality of service 2, which may have to wait for the journal.
+    once: BytesMut,
+    waits: Option<Waits>,
+    sent: u32,
+    failed: Option<protocol::Refusal>,
+}
+
+impl Round<'_> {
+    fn send_all(&mut self, fetched: &Fetched, out: &mut Output) {
+        let mut offset = fetched.base_offset;
+        for span in &fetched.spans {
+            for record in records(span) {
+                self.send_one(Message::of(record), offset, span, out);
+                offset += 1;
+            }
+        }
+    }
+
+    fn send_one(&mut self, message: Message<'_>, offset: u64, span: &Bytes, out: &mut Output) {
+        let is_own = self.reading.no_local && message.is_from(self.link.client.number.0);
+        if is_own || message.is_expired(self.unix_ms) {
+            add(&mut self.settled, offset);
+            return;
+        }
+        let qos = message.qos().min(self.reading.qos);
+        let mut sending = Sending {
+            message,
+            topic: self.topic.name(),
+            packet_id: None,
+            qos,
+            dup: self.is_again && qos > QoS::AtMostOnce,
+            retain: self.reading.retain_as_published && message.retain(),
+            identifiers: &self.reading.identifiers,
+        };
+        if is_too_large(self.link, &sending, self.unix_ms) {
+            add(&mut self.settled, offset);
+            return;
+        }
+        if qos == QoS::AtMostOnce {
+            add(&mut self.settled, offset);
+        } else {
+            let topic = Arc::clone(self.topic);
+            let source = Source::Log { topic, reader: self.number, offset };
+            sending.packet_id = Some(self.state.window.open(source, Stage::of(qos)));
+        }
+        self.sent += 1;
+        let alias = alias_for(self.link, self.state, self.number);
+        match (qos, sending.packet_id) {
+            (QoS::ExactlyOnce, Some(packet_id)) => {
+                add(&mut self.settled, offset);
+                match record_sent(self.broker, self.link, self.state, self.topic, packet_id, offset)
+                {
+                    Ok(waits) => self.waits = later(self.waits, waits),
+                    Err(refusal) => {
+                        self.failed = Some(refusal);
+                        return;
+                    }
+                }
+                put(self.link, &sending, alias, self.unix_ms, &mut self.once);
+            }
+            _ if message.payload.len() > COPY_BYTES_MAX => {
+                out.put(|out| {
+                    put_head(self.link, &sending, alias, self.unix_ms, out);
+                });
+                out.push(span.slice_ref(message.payload));
+            }
+            _ => out.put(|out| put(self.link, &sending, alias, self.unix_ms, out)),
+        }
+    }
+}
+
+fn record_sent(
+    broker: &Broker,
+    link: &Link,
+    state: &State,
+    topic: &Topic,
+    packet_id: PacketId,
+    offset: u64,
+) -> Result<Option<Waits>, protocol::Refusal> {
+    if !state.is_stored {
+        return Ok(None);
+    }
+    let client = link.client.number;
+    let delivery = Delivery { topic: topic.stored_id().unwrap_or(TopicId(u64::MAX)), offset };
+    let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery };
+    broker.mqtt_record(record, Durability::Sync)
+}
+
+/// Settles what is done with.
+fn settle(
+    topic: &Topic,
+    grip: Grip,
+    settled: &[OffsetRange],
+    broker: &Broker,
+    turn: &mut Turn<'_>,
+) {
+    if settled.is_empty() {
+        return;
+    }
+    let (verdict, answer) = (Verdict::Ack, SettleAnswer::Unwanted);
+    let held = Named::Held(grip);
+    if let Err(refusal) = topic.settle(held, settled, verdict, answer, turn.now, broker, turn.wakes)
+    {
+        tracing::debug!(topic = &**topic.name(), %refusal, "not settled");
+    }
+}
+
+/// The alias that stands for a reader's topic, and whether the client knows it
+/// (MQTT 5.0 §3.3.2.3.4).
+fn alias_for(link: &mut Link, state: &mut State, number: u32) -> Option<(u16, bool)> {
+    if link.aliases_max == 0 {
+        return None;
+    }
+    let reader = state.readers.get_mut(number)?;
+    if let Some(alias) = reader.alias {
+        return Some((alias, true));
+    }
+    if link.aliases_used == link.aliases_max {
+        return None;
+    }
+    link.aliases_used += 1;
+    reader.alias = Some(link.aliases_used);
+    Some((link.aliases_used, false))
+}
+
+/// Whether the client does not take a packet of this size ([MQTT-3.1.2-24]).
+fn is_too_large(link: &mut Link, sending: &Sending<'_>, unix_ms: u64) -> bool {
+    if link.packet_bytes_max == usize::MAX {
+        return false;
+    }
+    // As if there were no alias: it may be needed.
+    with_publish(link, sending, None, unix_ms, |publish, link| {
+        publish_bytes(publish, link.version) > link.packet_bytes_max
+    })
+}
+
+fn put(
+    link: &mut Link,
+    sending: &Sending<'_>,
+    alias: Option<(u16, bool)>,
+    unix_ms: u64,
+    out: &mut BytesMut,
+) {
+    with_publish(link, sending, alias, unix_ms, |publish, link| {
+        encode_publish(publish, link.version, out);
+    });
+}
+
+fn put_head(
+    link: &mut Link,
+    sending: &Sending<'_>,
+    alias: Option<(u16, bool)>,
+    unix_ms: u64,
+    out: &mut BytesMut,
+) {
+    with_publish(link, sending, alias, unix_ms, |publish, link| {
+        encode_publish_head(publish, publish.payload.len(), link.version, out);
+    });
+}
+
+fn with_publish<T>(
+    link: &mut Link,
+    sending: &Sending<'_>,
+    alias: Option<(u16, bool)>,
+    unix_ms: u64,
+    act: impl FnOnce(&Publish<'_>, &Link) -> T,
+) -> T {
+    let mut properties = std::mem::take(&mut link.scratch);
+    properties.clear();
+    let mut topic = &**sending.topic;
+    if link.version.is_v5() {
+        if let Some((alias, is_known)) = alias {
+            Property::TopicAlias(alias).encode(&mut properties);
+            if is_known {
+                topic = "";
+            }
+        }
+        for identifier in sending.identifiers {
+            Property::SubscriptionIdentifier(*identifier).encode(&mut properties);
+        }
+        if sending.message.has_properties() {
+            sending.message.put_properties(unix_ms, &mut properties);
+        }
+    }
+    let publish = Publish {
+        dup: sending.dup,
+        qos: sending.qos,
+        retain: sending.retain,
+        topic,
+        packet_id: sending.packet_id,
+        properties: Properties::trusted(&properties),
+        payload: sending.message.payload,
+    };
+    let result = act(&publish, link);
+    link.scratch = properties;
+    result
+}
+
+impl Session {
+    /// Whether messages that were received have yet to be appended.
+    pub(in crate::session) fn has_pending_batch(&self) -> bool {
+        matches!(&self.speech, Speech::Mqtt(mqtt) if mqtt.has_pending())
+    }
+}
