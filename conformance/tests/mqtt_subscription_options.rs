@@ -173,7 +173,7 @@ fn a_subscription_identifier_comes_with_each_message(backend: Backend) {
         client.publish_text("a", "m", qos);
         assert_eq!(client.expect_message("a", "m").subscription_ids(), [17]);
         client.publish_text("b", "m", qos);
-        assert_eq!(client.expect_message("b", "m").subscription_ids(), []);
+        assert!(client.expect_message("b", "m").subscription_ids().is_empty());
     }
 }
 
@@ -215,7 +215,7 @@ fn subscribing_again_without_identifier_takes_it_away(backend: Backend) {
     subscribe_with_id(&mut client, "t", 1, 5);
     client.subscribe("t", 1);
     client.publish_text("t", "m", 1);
-    assert_eq!(client.expect_message("t", "m").subscription_ids(), []);
+    assert!(client.expect_message("t", "m").subscription_ids().is_empty());
 }
 
 fn one_identifier_may_belong_to_several_subscriptions(backend: Backend) {
