@@ -7,6 +7,7 @@
 mod client;
 mod connect;
 mod cursor;
+mod ending;
 mod packet;
 mod property;
 mod publish;
@@ -15,6 +16,7 @@ mod talk;
 
 pub use client::MqttClient;
 pub use connect::{Connect, Will};
+pub use ending::{Ending, MustEnd};
 pub use packet::{
     Packet, disconnect, packet, pingreq, puback, pubcomp, pubrec, pubrel, subscribe, unsubscribe,
 };
