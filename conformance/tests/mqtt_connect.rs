@@ -29,6 +29,7 @@ mod in_each_version {
         disconnect_ends_the_connection,
         nothing_behind_disconnect_is_looked_at,
         a_client_that_vanishes_within_connect_hurts_nobody,
+        a_broker_that_stops_says_so,
     }
 }
 
@@ -260,6 +261,13 @@ fn a_client_that_vanishes_within_connect_hurts_nobody(backend: Backend, version:
         client.vanish();
     }
     check_others_go_on(&broker);
+}
+
+fn a_broker_that_stops_says_so(backend: Backend, version: Version) {
+    let mut broker = BrokerProcess::start(backend);
+    let mut client = MqttClient::connect(&broker, version, "a");
+    assert_eq!(broker.terminate(), Some(0));
+    client.expect_disconnect(&[reason::SHUTTING_DOWN]);
 }
 
 fn versions_meet_on_one_broker(backend: Backend) {

@@ -309,7 +309,7 @@ fn a_retained_message_expires(backend: Backend) {
     publisher.publish(retained("short").property(Property::MessageExpiry(1)));
     publisher.publish(retained("long").property(Property::MessageExpiry(60)));
     publisher.publish(retained("never"));
-    let_time_pass(Duration::from_millis(1500));
+    let_time_pass(Duration::from_millis(2100));
     check_held(&broker, Version::V5, "#", &[("long", "m"), ("never", "m")]);
     check_held(&broker, Version::V5, "short", &[]);
 }
