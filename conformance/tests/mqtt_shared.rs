@@ -192,9 +192,9 @@ fn what_a_member_did_not_acknowledge_goes_to_another_when_its_session_ends(backe
         first.read_publish();
         let mut second = member(&broker, "b", "$share/g/t");
         if leaving {
-            first.disconnect()
+            first.disconnect();
         } else {
-            first.vanish()
+            first.vanish();
         }
         second.expect_message("t", "m");
         second.expect_nothing();
