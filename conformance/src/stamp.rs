@@ -80,3 +80,23 @@ macro_rules! for_all_hosts_and_dialects {
         }
     };
 }
+
+/// Stamps each story, a `fn(Backend, Version)`, onto both backends in both current versions of
+/// MQTT: `v311::threaded::…`, `v311::mio::…`, `v5::threaded::…` and `v5::mio::…`.
+#[macro_export]
+macro_rules! for_both_mqtt_versions {
+    ($($story:ident),* $(,)?) => {
+        mod v311 {
+            $(fn $story(backend: $crate::Backend) {
+                super::$story(backend, $crate::mqtt::Version::V311);
+            })*
+            $crate::for_both_backends!($($story),*);
+        }
+        mod v5 {
+            $(fn $story(backend: $crate::Backend) {
+                super::$story(backend, $crate::mqtt::Version::V5);
+            })*
+            $crate::for_both_backends!($($story),*);
+        }
+    };
+}

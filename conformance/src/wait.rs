@@ -19,3 +19,9 @@ pub fn wait_until(expected: &str, mut condition: impl FnMut() -> bool) {
         thread::sleep(LOOK_EVERY);
     }
 }
+
+/// Lets time pass, for what nothing but the clock brings about and no event tells, such as the end
+/// of a session that nobody is connected to. Never to wait for the broker to do something.
+pub fn let_time_pass(duration: Duration) {
+    thread::sleep(duration);
+}

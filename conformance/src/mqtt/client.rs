@@ -1,0 +1,203 @@
+//! One connection that speaks MQTT: opening it, sending, receiving, and how it ends.
+
+use super::{Connack, Connect, Packet, Property, Publish, Received, Version, disconnect, pingreq};
+use crate::{BrokerProcess, Connection, WAIT_MAX};
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+
+/// A client that speaks MQTT.
+#[derive(Debug)]
+pub struct MqttClient {
+    /// The connection, for what no client would send.
+    pub connection: Connection,
+    /// What it was told when it connected.
+    pub connack: Connack,
+    pub(crate) version: Version,
+    pub(crate) id_next: u16,
+    /// PUBLISH packets that came while something else was awaited.
+    pub(crate) set_aside: VecDeque<Received>,
+}
+
+impl MqttClient {
+    /// A connection on which nothing was said yet, to speak a version of MQTT.
+    #[track_caller]
+    #[must_use]
+    pub fn open(broker: &BrokerProcess, version: Version) -> Self {
+        Self {
+            connection: Connection::open(broker.address()),
+            connack: Connack::default(),
+            version,
+            id_next: 1,
+            set_aside: VecDeque::new(),
+        }
+    }
+
+    /// Connects with a clean start, under a client identifier.
+    #[track_caller]
+    #[must_use]
+    pub fn connect(broker: &BrokerProcess, version: Version, client_id: &str) -> Self {
+        Self::connect_as(broker, &Connect::new(version, client_id))
+    }
+
+    /// Connects as told; the broker must accept it.
+    #[track_caller]
+    #[must_use]
+    pub fn connect_as(broker: &BrokerProcess, connect: &Connect) -> Self {
+        let mut client = Self::open(broker, connect.version());
+        client.send(&connect.packet());
+        client.connack = client.read().connack(client.version);
+        assert_eq!(client.connack.code, 0, "expected to be accepted: {:?}", client.connack);
+        client
+    }
+
+    /// Connects as told; the broker must refuse it with a CONNACK and close the connection. Gives
+    /// the code.
+    #[track_caller]
+    pub fn refused(broker: &BrokerProcess, connect: &Connect) -> u8 {
+        let mut client = Self::open(broker, connect.version());
+        client.send(&connect.packet());
+        let connack = client.read().connack(client.version);
+        client.expect_closed();
+        connack.code
+    }
+
+    /// The identifier that the broker gave it.
+    #[track_caller]
+    #[must_use]
+    pub fn assigned_client_id(&self) -> &str {
+        let ids = self.connack.properties.iter().find_map(|property| match property {
+            Property::AssignedClientId(id) => Some(id),
+            _ => None,
+        });
+        ids.unwrap_or_else(|| panic!("expected an assigned identifier: {:?}", self.connack))
+    }
+
+    /// The version that it speaks.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Sends a packet.
+    #[track_caller]
+    pub fn send(&mut self, packet: &Packet) {
+        self.connection.send(&packet.bytes());
+    }
+
+    /// Sends a packet to a broker that may close the connection before it was read whole.
+    pub fn try_send(&mut self, packet: &Packet) {
+        // What the broker said before it closed is still to be read.
+        let _ = self.connection.try_send(&packet.bytes());
+    }
+
+    /// Sends a PUBLISH and waits for nothing.
+    #[track_caller]
+    pub fn send_publish(&mut self, publish: &Publish) {
+        self.send(&publish.packet(self.version));
+    }
+
+    /// The next packet, whatever it is; `None` where the connection ended.
+    #[track_caller]
+    pub fn read_or_end(&mut self) -> Option<Received> {
+        match self.set_aside.pop_front() {
+            Some(received) => Some(received),
+            None => self.receive_packet(),
+        }
+    }
+
+    /// The next packet, whatever it is.
+    #[track_caller]
+    pub fn read(&mut self) -> Received {
+        self.read_or_end().expect("a packet, not the end of the connection")
+    }
+
+    /// The next packet that is not a PUBLISH; those that come before it are kept for later.
+    #[track_caller]
+    pub(crate) fn read_answer(&mut self) -> Received {
+        loop {
+            let received = self.receive_packet().expect("an answer, not the connection's end");
+            if !received.is_publish() {
+                return received;
+            }
+            self.set_aside.push_back(received);
+        }
+    }
+
+    /// Fails unless nothing was sent to it that it has not read, as told by a PINGREQ whose answer
+    /// comes behind it.
+    #[track_caller]
+    pub fn expect_nothing(&mut self) {
+        self.send(&pingreq());
+        let received = self.read();
+        let answer = Received { first: 0xD0, body: Vec::new() };
+        assert_eq!(received, answer, "expected nothing but the answer to PINGREQ");
+    }
+
+    /// Fails unless the broker closes the connection with nothing more to say.
+    #[track_caller]
+    pub fn expect_closed(&mut self) {
+        if let Some(received) = self.read_or_end() {
+            panic!("expected the end of the connection, found {received:?}");
+        }
+    }
+
+    /// Fails unless the broker closes the connection: in MQTT 5.0 after a DISCONNECT with one of
+    /// these reasons, and before without a word.
+    #[track_caller]
+    pub fn expect_disconnect(&mut self, reasons: &[u8]) {
+        if self.version == Version::V5 {
+            let expected = format!("DISCONNECT with one of {reasons:02x?}");
+            let received = self.read_or_end();
+            let received = received.unwrap_or_else(|| panic!("expected {expected}, found the end"));
+            let code = received.disconnect().code;
+            assert!(reasons.contains(&code), "expected {expected}, found {received:?}");
+        }
+        self.expect_closed();
+    }
+
+    /// Sends DISCONNECT, and waits for the broker to close the connection.
+    #[track_caller]
+    pub fn disconnect(mut self) {
+        self.send(&disconnect());
+        self.expect_closed_after_messages();
+    }
+
+    /// Sends a DISCONNECT as told, and waits for the broker to close the connection.
+    #[track_caller]
+    pub fn disconnect_as(mut self, packet: &Packet) {
+        self.send(packet);
+        self.expect_closed_after_messages();
+    }
+
+    /// Ends the connection without DISCONNECT, as a crash would.
+    pub fn vanish(self) {
+        drop(self);
+    }
+
+    /// Messages may have been under way when the client left.
+    #[track_caller]
+    fn expect_closed_after_messages(&mut self) {
+        while let Some(received) = self.read_or_end() {
+            assert!(received.is_publish(), "expected the end, found {received:?}");
+        }
+    }
+
+    #[track_caller]
+    fn receive_packet(&mut self) -> Option<Received> {
+        loop {
+            if let Some((received, length)) = Received::decode(self.connection.held()) {
+                self.connection.consume(length);
+                return Some(received);
+            }
+            match self.connection.try_receive() {
+                Ok(0) => break,
+                Ok(_) => {}
+                // A broker that closes with bytes unread resets the connection.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("expected a packet within {WAIT_MAX:?}, found {error}"),
+            }
+        }
+        assert_eq!(self.connection.held(), b"", "the connection ended within a packet");
+        None
+    }
+}
