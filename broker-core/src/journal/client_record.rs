@@ -8,7 +8,7 @@
 //! | 66 | session ended | client `u64` |
 //! | 67 | subscribed | client `u64`, options `u8`, subscription identifier `u32` (0: none), filter text |
 //! | 68 | unsubscribed | client `u64`, filter text |
-//! | 69 | sent | client `u64`, packet identifier `u16`, topic `u64`, offset `u64` |
+//! | 69 | sent | client `u64`, packet identifier `u16`, topic `u64`, offset `u64`, quality of service `u8` |
 //! | 70 | released | client `u64`, packet identifier `u16`: PUBREC came, PUBREL goes |
 //! | 71 | completed | client `u64`, packet identifier `u16` |
 //! | 72 | forgotten | client `u64`, packet identifier `u16`: PUBREL came for what was received |
@@ -36,6 +36,8 @@ pub(crate) struct ClientNumber(pub(crate) u64);
 pub(crate) struct Delivery {
     pub(crate) topic: TopicId,
     pub(crate) offset: u64,
+    /// 1 or 2.
+    pub(crate) qos: u8,
 }
 
 /// The terms of a subscription, as they travel.
@@ -124,6 +126,7 @@ impl<'a> ClientRecord<'a> {
                 out.put_u16_le(*packet_id);
                 out.put_u64_le(delivery.topic.0);
                 out.put_u64_le(delivery.offset);
+                out.put_u8(delivery.qos);
                 kind::SENT
             }
             Self::Released { packet_id, .. } => put_id(out, *packet_id, kind::RELEASED),
@@ -152,7 +155,11 @@ impl<'a> ClientRecord<'a> {
             kind::SENT => Self::Sent {
                 client,
                 packet_id: fields.u16()?,
-                delivery: Delivery { topic: TopicId(fields.u64()?), offset: fields.u64()? },
+                delivery: Delivery {
+                    topic: TopicId(fields.u64()?),
+                    offset: fields.u64()?,
+                    qos: fields.u8()?,
+                },
             },
             kind::RELEASED => Self::Released { client, packet_id: fields.u16()? },
             kind::COMPLETED => Self::Completed { client, packet_id: fields.u16()? },

@@ -101,6 +101,11 @@ impl Leases {
         self.spans.unsettled()
     }
 
+    /// Whether this message was leased and is not settled.
+    pub(crate) fn is_unsettled(&self, offset: u64) -> bool {
+        self.spans.is_in(offset)
+    }
+
     /// Messages that consumers have.
     pub(crate) fn in_flight(&self) -> u64 {
         self.spans.in_flight()

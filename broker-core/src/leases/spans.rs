@@ -75,6 +75,11 @@ impl Spans {
         self.by_first.first_key_value().map(|(first, _)| *first)
     }
 
+    /// Whether a span has this message.
+    pub(super) fn is_in(&self, offset: u64) -> bool {
+        self.first_overlapping(Offsets::new(offset, offset + 1)).is_some()
+    }
+
     /// All spans, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Offsets, State)> {
         self.by_first.iter().map(|(first, span)| (Offsets::new(*first, span.end), span.state))

@@ -2,11 +2,11 @@
 
 use super::filters::{Filters, Reading};
 use super::wills::Will;
-use super::window::Window;
+use super::window::{InFlight, Window};
 use crate::journal::ClientNumber;
 use crate::topic::{Grip, Retained, Topic};
 use crate::{Cause, Now, SessionKey, Wake, Wakes};
-use protocol::mqtt::PacketId;
+use protocol::mqtt::{PacketId, QoS};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,6 +90,8 @@ pub(crate) struct Readers {
     by_topic: HashMap<ReaderName, u32>,
     /// Those that may have something to send, in turn.
     pub(crate) ready: VecDeque<u32>,
+    /// Those that wait for room in the window.
+    blocked: Vec<u32>,
 }
 
 /// A topic, and the filter through which it is read where that is shared.
@@ -177,6 +179,20 @@ impl Reader {
     }
 }
 
+impl State {
+    /// The retained message to be sent next, if there is room in the window for it.
+    pub(crate) fn next_retained(&mut self, has_room: bool) -> Option<RetainedReading> {
+        let needs_room = self.retained.front()?.reading.qos > QoS::AtMostOnce;
+        if needs_room && !has_room { None } else { self.retained.pop_front() }
+    }
+
+    /// A message is no longer under way, so that there is room for others.
+    pub(crate) fn close(&mut self, packet_id: PacketId) -> Option<InFlight> {
+        self.readers.unblock();
+        self.window.close(packet_id)
+    }
+}
+
 impl Readers {
     pub(crate) fn insert(&mut self, reader: Reader) -> u32 {
         let name = reader.name();
@@ -201,6 +217,7 @@ impl Readers {
         let reader = self.readers.try_remove(number as usize)?;
         self.by_topic.remove(&reader.name());
         self.ready.retain(|ready| *ready != number);
+        self.blocked.retain(|blocked| *blocked != number);
         Some(reader)
     }
 
@@ -238,18 +255,24 @@ impl Readers {
         }
     }
 
-    /// Puts a reader first in turn.
-    pub(crate) fn ready_first(&mut self, number: u32) {
+    /// A reader waits until there is room in the window.
+    pub(crate) fn block(&mut self, number: u32) {
         if let Some(reader) = self.readers.get_mut(number as usize)
             && !std::mem::replace(&mut reader.is_ready, true)
         {
-            self.ready.push_front(number);
+            self.blocked.push(number);
         }
+    }
+
+    /// There is room in the window.
+    pub(crate) fn unblock(&mut self) {
+        self.ready.extend(self.blocked.drain(..));
     }
 
     /// Nobody is connected: nothing is sent.
     pub(crate) fn rest(&mut self) {
         self.ready.clear();
+        self.blocked.clear();
         for (_, reader) in self.iter_mut() {
             reader.is_ready = false;
             reader.has_begun = false;

@@ -10,7 +10,7 @@ use crate::journal::{
 use crate::topic::Topic;
 use crate::{Broker, Now, Wakes};
 use protocol::Start;
-use protocol::mqtt::PacketId;
+use protocol::mqtt::{PacketId, QoS};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -217,6 +217,11 @@ fn restore_window(
                     Source::Retained { topic: Arc::clone(topic), record: message.record }
                 }
             },
+            Some(topic) if delivery.qos < QoS::ExactlyOnce.number() => {
+                let reader = reader_of(state, topic, client, delivery.offset);
+                let Some(reader) = reader else { continue };
+                Source::Log { topic: Arc::clone(topic), reader, offset: delivery.offset }
+            }
             Some(topic) => {
                 let mut concerned =
                     state.readers.iter().filter(|(_, reader)| Arc::ptr_eq(&reader.topic, topic));
@@ -228,10 +233,23 @@ fn restore_window(
                 Source::Log { topic: Arc::clone(topic), reader, offset: delivery.offset }
             }
         };
-        let is_released = is_released || matches!(source, Source::Gone);
-        let stage = if is_released { Stage::Released } else { Stage::PublishedOnce };
+        let stage = match delivery.qos {
+            _ if is_released => Stage::Released,
+            2 if matches!(source, Source::Gone) => Stage::Released,
+            2 => Stage::PublishedOnce,
+            _ if matches!(source, Source::Log { .. }) => Stage::Published,
+            _ => continue,
+        };
         state.window.restore(packet_id, source, stage);
     }
+}
+
+/// The reader that was sent a message of quality of service 1 and has not confirmed it.
+fn reader_of(state: &State, topic: &Arc<Topic>, client: &Client, offset: u64) -> Option<u32> {
+    let mut readers = state.readers.iter().filter(|(_, reader)| {
+        Arc::ptr_eq(&reader.topic, topic) && topic.note_sent(&reader.subscription(client), offset)
+    });
+    readers.next().map(|(number, _)| number)
 }
 
 impl Broker {
@@ -272,15 +290,15 @@ fn snapshot(
     for packet_id in state.window.in_order() {
         let Some(in_flight) = state.window.get(packet_id) else { continue };
         let topic_id = |topic: &Topic| topic.stored_id().unwrap_or(TopicId(u64::MAX));
+        let qos = if in_flight.stage == Stage::Published { 1 } else { 2 };
         let delivery = match &in_flight.source {
-            _ if in_flight.stage == Stage::Published => continue,
             Source::Log { topic, offset, .. } => {
-                Delivery { topic: topic_id(topic), offset: *offset }
+                Delivery { topic: topic_id(topic), offset: *offset, qos }
             }
             Source::Retained { topic, .. } => {
-                Delivery { topic: topic_id(topic), offset: RETAINED_OFFSET }
+                Delivery { topic: topic_id(topic), offset: RETAINED_OFFSET, qos }
             }
-            Source::Gone => Delivery { topic: TopicId(u64::MAX), offset: 0 },
+            Source::Gone => Delivery { topic: TopicId(u64::MAX), offset: 0, qos },
         };
         let packet_id = packet_id.get();
         put(ClientRecord::Sent { client: number, packet_id, delivery });

@@ -63,6 +63,7 @@ impl Broker {
         now: Now,
         wakes: &mut Wakes,
     ) -> Result<Begun, Refusal> {
+        let had_connection = state.owner.is_some();
         if let Some(before) = state.owner {
             wakes.push(Wake { session: before, cause: Cause::Displaced });
             self.part(client, state, wakes);
@@ -74,8 +75,9 @@ impl Broker {
                 self.execute(*will, client, now, wakes);
             }
         }
-        let present = state.exists && !is_clean;
-        if state.exists && is_clean {
+        // One that ends with its connection ended with the one before.
+        let present = state.exists && !is_clean && (!had_connection || state.expiry_s > 0);
+        if state.exists && !present {
             self.clear_session(client, state, wakes);
         }
         (state.will_at, state.expires_at) = (None, None);

@@ -4,7 +4,7 @@
 use super::Topic;
 use super::subscriptions::Grip;
 use crate::journal::{Record, TopicId};
-use crate::leases::{Holder, Offsets};
+use crate::leases::{Holder, Offsets, Run};
 use crate::log::{FetchLimit, Fetched};
 use crate::{Broker, Now};
 use protocol::Durability;
@@ -51,6 +51,17 @@ impl Topic {
         let fetched = state.log.fetch(&mut cursor, FetchLimit { bytes_max: 1, count_max: 1 });
         broker.tally().log_bytes_moved(before, state.log.memory_bytes());
         fetched.ok().filter(|fetched| fetched.count == 1 && fetched.base_offset == offset)
+    }
+
+    /// A client was sent the message before a crash, and it is to be sent again. Gives whether it
+    /// was not settled.
+    pub(crate) fn note_sent(&self, id: &str, offset: u64) -> bool {
+        let mut state = self.lock();
+        let Some(key) = state.subscriptions.find(id) else { return false };
+        let Some(group) = &mut state.subscriptions.at(key).group else { return false };
+        let one = Offsets::new(offset, offset + 1);
+        group.leases.restore_delivered(Run { offsets: one, deliveries: 1 }, u32::MAX);
+        group.leases.is_unsettled(offset)
     }
 
     /// A client was sent the message before a crash, which kept that it was settled from being

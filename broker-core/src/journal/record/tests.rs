@@ -90,7 +90,7 @@ fn client_record() -> impl Strategy<Value = ClientRecord<'static>> {
             |(client, packet_id, topic, offset)| ClientRecord::Sent {
                 client,
                 packet_id,
-                delivery: Delivery { topic, offset },
+                delivery: Delivery { topic, offset, qos: 2 },
             }
         ),
         (client(), any::<u16>())

@@ -21,7 +21,7 @@ impl Session {
         let Some(mut state) = link.state(key) else { return };
         match state.window.get(ack.packet_id).map(|found| found.stage) {
             Some(Stage::Published) => {
-                let found = state.window.close(ack.packet_id);
+                let found = state.close(ack.packet_id);
                 drop(state);
                 if let Some(InFlight { source: Source::Log { reader, offset, .. }, .. }) = found {
                     link.settling.push((reader, offset));
@@ -47,7 +47,7 @@ impl Session {
         let is_refused = ack.reason.number() >= FAILURE_MIN;
         let recorded = match stage {
             Some(Stage::PublishedOnce) if is_refused => {
-                state.window.close(packet_id);
+                state.close(packet_id);
                 let client = link.client.number;
                 let record = ClientRecord::Completed { client, packet_id: packet_id.get() };
                 let recorded = self.record_of(&state, record, Durability::Os);
@@ -117,7 +117,7 @@ impl Session {
         let Some(mut state) = link.state(key) else { return };
         match state.window.get(packet_id).map(|found| found.stage) {
             Some(Stage::Released) => {
-                state.window.close(packet_id);
+                state.close(packet_id);
                 let client = link.client.number;
                 let record = ClientRecord::Completed { client, packet_id: packet_id.get() };
                 let recorded = self.record_of(&state, record, Durability::Os);

@@ -164,6 +164,7 @@ impl Session {
                 .unwrap_or(0)
                 .min(limits.mqtt_topic_alias_max),
             aliases_used: 0,
+            queued: 0,
             settling: Vec::new(),
             scratch: Vec::new(),
             retained: VecDeque::new(),
@@ -208,16 +209,10 @@ impl Session {
     ) {
         tracing::info!(connection = self.key.0, %message, "MQTT client refused");
         mqtt.is_ending = true;
-        let version = match (version, reason) {
-            // A client of an unknown version is answered in one that all understand
-            // ([MQTT-3.1.2-2]).
-            (None, ReasonCode::UnsupportedProtocolVersion) => Version::V311,
-            (Some(version), _) => version,
+        let Some(version) = version else {
             // Nothing tells what it would understand.
-            (None, _) => {
-                self.closing = true;
-                return;
-            }
+            self.closing = true;
+            return;
         };
         let is_malformed =
             matches!(reason, ReasonCode::MalformedPacket | ReasonCode::ProtocolError);
@@ -227,7 +222,8 @@ impl Session {
             return;
         }
         let mut told = Vec::new();
-        if version.is_v5() {
+        // One of another version yet may not know what properties are.
+        if version.is_v5() && reason != ReasonCode::UnsupportedProtocolVersion {
             Property::ReasonString(message).encode(&mut told);
         }
         let refused =

@@ -3,7 +3,7 @@
 
 use super::confirming::add;
 use super::{Link, Mqtt, Told, encoded};
-use crate::journal::{ClientRecord, Delivery, TopicId, Waits};
+use crate::journal::{ClientRecord, Delivery, Waits};
 use crate::log::{FetchLimit, Fetched};
 use crate::mqtt::{
     InFlight, Message, RETAINED_OFFSET, Reading, RetainedReading, Source, Stage, State, later,
@@ -49,6 +49,8 @@ impl Session {
     /// Sends what there is as long as the output has room; gives whether there is more.
     pub(in crate::session) fn poll_packets(&mut self, turn: &mut Turn<'_>) -> bool {
         let left = self.with_mqtt(|session, mqtt| session.send(mqtt, turn));
+        self.release_answers(turn);
+        self.settle_told(turn);
         left == Some(Left::More)
     }
 
@@ -67,26 +69,18 @@ impl Session {
             if !self.waiting.has_room(usize::MAX, quantum_bytes) {
                 return Left::Nothing;
             }
+            let has_room = state.window.len() < link.receive_max;
             if let Some(packet_id) = state.resend.pop_front() {
                 self.send_again(link, &mut state, packet_id, turn);
-            } else if let Some(retained) = state.retained.pop_front() {
-                let needs_room = retained.reading.qos > QoS::AtMostOnce;
-                if needs_room && state.window.len() >= link.receive_max {
-                    state.retained.push_front(retained);
-                    return Left::Nothing;
-                }
+            } else if let Some(retained) = state.next_retained(has_room) {
                 self.send_retained(link, &mut state, retained, turn);
             } else if let Some(number) = state.readers.next_ready() {
-                if !self.send_new(link, &mut state, number, quantum_bytes, turn) {
-                    return Left::Nothing;
-                }
+                self.send_new(link, &mut state, number, quantum_bytes, turn);
             } else {
                 return Left::Nothing;
             }
         }
-        let is_idle =
-            state.resend.is_empty() && state.retained.is_empty() && state.readers.ready.is_empty();
-        if is_idle { Left::Nothing } else { Left::More }
+        Left::More
     }
 
     /// The client was let in: what was under way comes first, then what there is.
@@ -104,7 +98,7 @@ impl Session {
         }
     }
 
-    /// Sends what a reader's topic has. Gives whether there was room in the client's window.
+    /// Sends what a reader's topic has.
     fn send_new(
         &mut self,
         link: &mut Link,
@@ -112,9 +106,9 @@ impl Session {
         number: u32,
         quantum_bytes: usize,
         turn: &mut Turn<'_>,
-    ) -> bool {
-        let Some(reader) = state.readers.get(number) else { return true };
-        let Some(grip) = reader.grip else { return true };
+    ) {
+        let Some(reader) = state.readers.get(number) else { return };
+        let Some(grip) = reader.grip else { return };
         let (topic, reading) = (Arc::clone(&reader.topic), reader.reading.clone());
         let is_leased = reader.share.is_some() || reading.qos > QoS::AtMostOnce;
         let room = match reading.qos {
@@ -122,14 +116,13 @@ impl Session {
             _ => link.receive_max.saturating_sub(state.window.len()),
         };
         if room == 0 {
-            state.readers.ready_first(number);
-            return false;
+            return state.readers.block(number);
         }
         let count_max = u32::try_from(room).unwrap_or(u32::MAX);
         let limit = FetchLimit { bytes_max: quantum_bytes, count_max };
         let fetched = topic.fetch(grip, limit, turn.now, &self.broker, turn.wakes);
         // Where it is no longer attached, the wake that tells why is on its way.
-        let Some(Pushed { fetched, deliveries, more }) = fetched else { return true };
+        let Some(Pushed { fetched, deliveries, more }) = fetched else { return };
         if more {
             state.readers.handle_readable(number);
         }
@@ -143,25 +136,24 @@ impl Session {
             is_again: deliveries > 1,
             unix_ms: self.broker.unix_ms(turn.now),
             settled: Vec::new(),
-            once: BytesMut::new(),
+            queued: BytesMut::new(),
             waits: None,
             sent: 0,
             failed: None,
         };
         round.send_all(&fetched, turn.out);
-        let Round { settled, once, waits, sent, failed, .. } = round;
+        let Round { settled, queued, waits, sent, failed, .. } = round;
         self.broker.tally().messages_left(sent);
         if is_leased {
             settle(&topic, grip, &settled, &self.broker, turn);
         }
-        if !once.is_empty() {
-            self.answer(Answer::Packets { packets: once.freeze(), then: None }, waits, 0, turn);
+        if !queued.is_empty() {
+            let packets = queued.freeze();
+            self.tell_later(link, packets, waits, turn);
         }
         if let Some(refusal) = failed {
             tracing::error!(connection = self.key.0, %refusal, "messages cannot be sent");
-            return false;
         }
-        true
     }
 
     /// Sends again what was under way when the last connection ended.
@@ -290,7 +282,8 @@ impl Session {
             let packet_id = state.window.open(source, Stage::of(qos));
             sending.packet_id = Some(packet_id);
             if qos == QoS::ExactlyOnce {
-                match self.record_sent(link, state, &topic, packet_id, RETAINED_OFFSET) {
+                let delivery = (&*topic, packet_id, RETAINED_OFFSET);
+                match record_sent(&self.broker, link, state, delivery, qos) {
                     Ok(recorded) => waits = later(waits, recorded),
                     Err(_) => {
                         state.window.close(packet_id);
@@ -302,24 +295,23 @@ impl Session {
         self.broker.tally().messages_left(1);
         let mut packets = BytesMut::new();
         put(link, &sending, None, unix_ms, &mut packets);
-        match waits {
-            None if self.waiting.is_empty() => turn.out.push(packets.freeze()),
-            waits => {
-                let packets = packets.freeze();
-                self.answer(Answer::Packets { packets, then: None }, waits, 0, turn);
-            }
-        }
+        self.tell_later(link, packets.freeze(), waits, turn);
     }
 
-    fn record_sent(
-        &self,
-        link: &Link,
-        state: &State,
-        topic: &Topic,
-        packet_id: PacketId,
-        offset: u64,
-    ) -> Result<Option<Waits>, protocol::Refusal> {
-        record_sent(&self.broker, link, state, topic, packet_id, offset)
+    /// Writes packets once `waits` is over, and all that were to be sent before.
+    fn tell_later(
+        &mut self,
+        link: &mut Link,
+        packets: Bytes,
+        waits: Option<Waits>,
+        turn: &mut Turn<'_>,
+    ) {
+        if waits.is_none() && link.queued == 0 {
+            return turn.out.push(packets);
+        }
+        link.queued += 1;
+        let then = Some(Told::Delivered);
+        self.answer(Answer::Packets { packets, then }, waits, 0, turn);
     }
 }
 
@@ -335,8 +327,8 @@ struct Round<'a> {
     unix_ms: u64,
     /// Messages that are done with.
     settled: Vec<OffsetRange>,
-    /// Packets of quality of service 2, which may have to wait for the journal.
-    once: BytesMut,
+    /// Packets that have to wait for the journal, and those behind them.
+    queued: BytesMut,
     waits: Option<Waits>,
     sent: u32,
     failed: Option<protocol::Refusal>,
@@ -382,20 +374,24 @@ impl Round<'_> {
         }
         self.sent += 1;
         let alias = alias_for(self.link, self.state, self.number);
-        match (qos, sending.packet_id) {
-            (QoS::ExactlyOnce, Some(packet_id)) => {
-                add(&mut self.settled, offset);
-                match record_sent(self.broker, self.link, self.state, self.topic, packet_id, offset)
-                {
-                    Ok(waits) => self.waits = later(self.waits, waits),
-                    Err(refusal) => {
-                        self.failed = Some(refusal);
-                        return;
-                    }
+        if let Some(packet_id) = sending.packet_id {
+            let delivery = (&**self.topic, packet_id, offset);
+            match record_sent(self.broker, self.link, self.state, delivery, qos) {
+                Ok(waits) => self.waits = later(self.waits, waits),
+                Err(refusal) => {
+                    self.failed = Some(refusal);
+                    return;
                 }
-                put(self.link, &sending, alias, self.unix_ms, &mut self.once);
             }
-            _ if message.payload.len() > COPY_BYTES_MAX => {
+            if qos == QoS::ExactlyOnce {
+                // The session has it from now on, by its packet identifier.
+                add(&mut self.settled, offset);
+            }
+        }
+        let queues = self.waits.is_some() || self.link.queued > 0;
+        match message.payload.len() {
+            _ if queues => put(self.link, &sending, alias, self.unix_ms, &mut self.queued),
+            length if length > COPY_BYTES_MAX => {
                 out.put(|out| {
                     put_head(self.link, &sending, alias, self.unix_ms, out);
                 });
@@ -406,21 +402,23 @@ impl Round<'_> {
     }
 }
 
+/// Has a message that is sent known by its packet identifier after a crash. One of quality of
+/// service 2 has to wait for that; one of 1 may be sent again under another.
 fn record_sent(
     broker: &Broker,
     link: &Link,
     state: &State,
-    topic: &Topic,
-    packet_id: PacketId,
-    offset: u64,
+    (topic, packet_id, offset): (&Topic, PacketId, u64),
+    qos: QoS,
 ) -> Result<Option<Waits>, protocol::Refusal> {
-    if !state.is_stored {
-        return Ok(None);
-    }
+    let Some(topic) = topic.stored_id().filter(|_| state.is_stored) else { return Ok(None) };
+    let delivery = Delivery { topic, offset, qos: qos.number() };
     let client = link.client.number;
-    let delivery = Delivery { topic: topic.stored_id().unwrap_or(TopicId(u64::MAX)), offset };
     let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery };
-    broker.mqtt_record(record, Durability::Sync)
+    match qos {
+        QoS::ExactlyOnce => broker.mqtt_record(record, Durability::Sync),
+        _ => broker.mqtt_record(record, Durability::Os).map(|_| None),
+    }
 }
 
 /// Settles what is done with.

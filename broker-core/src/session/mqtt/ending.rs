@@ -40,8 +40,12 @@ impl Session {
             let expiry_s = if max == 0 { expiry_s } else { expiry_s.min(max) };
             self.broker.change_expiry(&link.client, &mut state, expiry_s);
         }
-        if disconnect.reason != ReasonCode::DisconnectWithWill {
+        if disconnect.reason == ReasonCode::Success {
+            // [MQTT-3.14.4-3]
             link.farewell = Farewell::Properly;
+            if let Some(mut state) = link.state(key) {
+                state.will = None;
+            }
         }
         mqtt.is_ending = true;
         let nothing = Answer::Packets { packets: bytes::Bytes::new(), then: Some(Told::Last) };
@@ -94,12 +98,17 @@ impl Session {
         turn: &mut Turn<'_>,
     ) {
         self.with_mqtt(|session, mqtt| session.fail(mqtt, reason, message, turn));
+        self.release_answers(turn);
         self.settle_told(turn);
     }
 
     /// The connection is gone.
     pub(in crate::session) fn leave_mqtt(&mut self, now: Now, wakes: &mut Wakes) {
-        let Speech::Mqtt(mqtt) = &mut self.speech else { return };
+        self.with_mqtt(|session, mqtt| session.leave(mqtt, now, wakes));
+    }
+
+    /// Leaves the session, as soon as nothing more is taken from the client.
+    pub(super) fn leave(&mut self, mqtt: &mut Mqtt, now: Now, wakes: &mut Wakes) {
         let Some(link) = mqtt.link.take() else { return };
         self.broker.tally().mqtt_connections_moved(-1);
         let leaving = match link.farewell {

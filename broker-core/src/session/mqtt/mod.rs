@@ -64,6 +64,8 @@ struct Link {
     /// Topic aliases that it may be sent, and how many it was.
     aliases_max: u16,
     aliases_used: u16,
+    /// Deliveries that wait for the journal, or for others that do.
+    queued: usize,
     /// Confirmed messages of readers, to be settled together.
     settling: Vec<(u32, u64)>,
     /// Properties of the packet that is written.
@@ -89,6 +91,8 @@ pub(super) enum Told {
     /// SUBACK: what the subscriptions give may follow: from these readers, and so many retained
     /// messages.
     Subscribed { readers: Vec<u32>, retained: usize },
+    /// What was delivered late.
+    Delivered,
     /// The connection ends.
     Last,
 }
@@ -261,7 +265,7 @@ impl Session {
     fn handle_told(&mut self, mqtt: &mut Mqtt, told: Told, turn: &mut Turn<'_>) {
         if matches!(told, Told::Last) {
             self.closing = true;
-            return;
+            return self.leave(mqtt, turn.now, turn.wakes);
         }
         let key = self.key;
         let Some(link) = &mut mqtt.link else { return };
@@ -271,6 +275,7 @@ impl Session {
                 self.begin_deliveries(mqtt, turn);
             }
             Told::Confirmed(count) => link.unconfirmed -= count,
+            Told::Delivered => link.queued -= 1,
             Told::Subscribed { readers, retained } => {
                 let wanted: Vec<_> = link.retained.drain(..retained).collect();
                 let Some(mut state) = link.state(key) else { return };
@@ -304,12 +309,14 @@ impl Session {
             Cause::Stored => unreachable!("it concerns all sessions alike"),
         });
         self.wake_readers(turn.wakes);
+        self.release_answers(turn);
     }
 
     /// A publication waited for its time.
     pub(super) fn retry_held(&mut self, turn: &mut Turn<'_>) {
         self.with_mqtt(|session, mqtt| session.flush(mqtt, turn));
         self.wake_readers(turn.wakes);
+        self.release_answers(turn);
     }
 
     fn handle_reader_wake(&mut self, mqtt: &mut Mqtt, cause: Cause, turn: &mut Turn<'_>) {

@@ -66,6 +66,9 @@ impl Session {
                 return Granted::No(ReasonCode::TopicFilterInvalid);
             }
         };
+        if filter == "$share" {
+            return Granted::No(ReasonCode::TopicFilterInvalid);
+        }
         if parsed.share.is_some() && terms.options.no_local {
             // [MQTT-3.8.3-4]
             let message = "expected no No Local option with a shared subscription";
