@@ -1,7 +1,7 @@
 //! CONNECT and CONNACK: who is let in, under which name, and how a connection ends that is not.
 
 use conformance::mqtt::{Connect, MqttClient, Property, Version, Will, disconnect, reason};
-use conformance::mqtt::{packet, pingreq};
+use conformance::mqtt::{Publish, packet, pingreq};
 use conformance::{Backend, BrokerProcess, for_both_backends};
 
 mod in_each_version {
@@ -28,6 +28,7 @@ mod in_each_version {
         a_connection_that_was_taken_over_does_not_end_the_one_that_took_it,
         disconnect_ends_the_connection,
         nothing_behind_disconnect_is_looked_at,
+        nothing_behind_a_refused_connect_is_looked_at,
         a_client_that_vanishes_within_connect_hurts_nobody,
         a_broker_that_stops_says_so,
     }
@@ -246,10 +247,29 @@ fn nothing_behind_disconnect_is_looked_at(backend: Backend, version: Version) {
     let mut subscriber = MqttClient::connect(&broker, version, "s");
     subscriber.subscribe("t", 0);
     let mut client = MqttClient::connect(&broker, version, "a");
-    let publish = conformance::mqtt::Publish::new("t", "late").packet(version).bytes();
+    let publish = Publish::new("t", "late").packet(version).bytes();
     client.connection.send(&[disconnect().bytes(), pingreq().bytes(), publish].concat());
     client.expect_closed();
     subscriber.expect_nothing();
+}
+
+fn nothing_behind_a_refused_connect_is_looked_at(backend: Backend, version: Version) {
+    let broker = BrokerProcess::start(backend);
+    let mut subscriber = MqttClient::connect(&broker, version, "s");
+    subscriber.subscribe("t", 0);
+    let connect = if version == Version::V5 {
+        let method = Property::AuthenticationMethod("SCRAM-SHA-1".into());
+        Connect::new(version, "a").property(method)
+    } else {
+        Connect::new(version, "").resuming()
+    };
+    let publish = Publish::new("t", "early").packet(version).bytes();
+    let mut client = MqttClient::open(&broker, version);
+    client.connection.send(&[connect.packet().bytes(), publish].concat());
+    assert_ne!(client.read().connack(version).code, reason::SUCCESS);
+    client.expect_closed();
+    MqttClient::connect(&broker, version, "p").publish_text("t", "next", 1);
+    subscriber.expect_message("t", "next");
 }
 
 fn a_client_that_vanishes_within_connect_hurts_nobody(backend: Backend, version: Version) {

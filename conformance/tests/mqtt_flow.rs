@@ -2,7 +2,7 @@
 //! packets.
 
 use conformance::mqtt::{Connect, MqttClient, MustEnd, Property, Publish, Version};
-use conformance::mqtt::{packet, puback, pubcomp, pubrec, reason};
+use conformance::mqtt::{packet, puback, pubcomp, pubrec, pubrel, reason, subscribe, unsubscribe};
 use conformance::{Backend, BrokerProcess, for_both_backends};
 
 for_both_backends! {
@@ -25,6 +25,7 @@ for_both_backends! {
     a_dropped_message_does_not_fill_the_window,
     a_packet_beyond_the_clients_maximum_is_dropped_from_those_that_wait,
     a_packet_beyond_the_brokers_maximum_is_told_so,
+    nothing_that_is_sent_is_larger_than_the_client_allows,
     a_will_is_subject_to_the_clients_maximum_too,
 }
 
@@ -383,6 +384,27 @@ fn a_packet_beyond_the_brokers_maximum_is_told_so(backend: Backend) {
     client.connection.send(&packet);
     client.expect_disconnect(&[reason::PACKET_TOO_LARGE]);
     publisher(&broker).expect_nothing();
+}
+
+fn nothing_that_is_sent_is_larger_than_the_client_allows(backend: Backend) {
+    const BYTES_MAX: usize = 24;
+    let broker = BrokerProcess::start(backend);
+    // What CONNACK must tell may not fit; what it may tell has to.
+    let property = Property::MaximumPacketSize(BYTES_MAX as u32);
+    let mut client = MqttClient::open(&broker, Version::V5);
+    client.send(&Connect::new(Version::V5, "a").property(property).packet());
+    let connack = client.read().connack(Version::V5);
+    let spoken =
+        |property: &Property| matches!(property, Property::ReasonString(_) | Property::User(..));
+    assert!(!connack.properties.iter().any(spoken), "{connack:?}");
+    client.send(&subscribe(Version::V5, 1, &[("a/very/long/filter/indeed#", 1)], &[]));
+    client.send(&unsubscribe(Version::V5, 2, &["a/very/long/filter/indeed"]));
+    client.send_publish(&Publish::new("nobody/has/subscribed/to/this", "m").qos(1).id(3));
+    client.send(&pubrel(4));
+    client.send(&packet(0x00));
+    while let Some(received) = client.read_or_end() {
+        assert!(received.body.len() + 2 <= BYTES_MAX, "{received:?}");
+    }
 }
 
 fn a_will_is_subject_to_the_clients_maximum_too(backend: Backend) {

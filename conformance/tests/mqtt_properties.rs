@@ -21,6 +21,7 @@ for_both_backends! {
     messages_that_expire_leave_the_others_in_order,
     a_message_that_expired_is_not_sent_after_the_window_was_full,
     a_message_under_way_is_sent_again_though_it_expired_or_not_at_all,
+    a_qos_2_exchange_is_finished_though_its_message_expired,
     an_expiry_of_0_expires_at_once_or_reaches_who_is_there,
     a_message_that_expires_for_3_1_1_is_not_delivered_either,
     no_reason_is_told_to_who_asked_for_none,
@@ -79,7 +80,7 @@ fn all_properties_of_a_message_are_passed_on(backend: Backend) {
         check_properties(&publish, &all());
     }
     for property in all() {
-        publisher.publish(with("m", &[property.clone()]));
+        publisher.publish(with("m", std::slice::from_ref(&property)));
         check_properties(&client.expect_message("t", "m"), &[property]);
     }
 }
@@ -259,6 +260,15 @@ fn a_message_under_way_is_sent_again_though_it_expired_or_not_at_all(backend: Ba
         assert_eq!(again.text(), "next");
     }
     client.expect_nothing();
+}
+
+fn a_qos_2_exchange_is_finished_though_its_message_expired(backend: Backend) {
+    let broker = BrokerProcess::start(backend);
+    let mut client = connect(&broker, "p");
+    client.send_publish(&with("m", &[Property::MessageExpiry(1)]).qos(2).id(7));
+    assert!(client.read_ack(0x50, 7) < 0x80);
+    let_time_pass(EXPIRED);
+    client.release(7);
 }
 
 fn an_expiry_of_0_expires_at_once_or_reaches_who_is_there(backend: Backend) {

@@ -156,9 +156,9 @@ fn over_a_restart(
         let mut broker = BrokerProcess::start_on(backend, &data, &[]);
         before(&broker);
         if killed {
-            broker.kill()
+            broker.kill();
         } else {
-            assert_eq!(broker.terminate(), Some(0))
+            assert_eq!(broker.terminate(), Some(0));
         }
         after(&BrokerProcess::start_on(backend, &data, &[]));
     }

@@ -16,6 +16,7 @@ for_both_mqtt_versions! {
     two_clients_with_overlapping_filters_each_have_the_message,
     subscribing_again_replaces_the_subscription,
     subscribing_again_brings_a_message_once,
+    no_message_is_lost_while_subscribing_again,
     unsubscribing_ends_the_subscription,
     unsubscribing_one_filter_leaves_the_others,
     unsubscribing_is_by_the_filter_and_not_by_what_it_matches,
@@ -222,6 +223,30 @@ fn subscribing_again_brings_a_message_once(backend: Backend, version: Version) {
         client.publish_text("t", text, 2);
         assert_eq!(client.expect_message("t", text).qos, 2);
     }
+    client.expect_nothing();
+}
+
+fn no_message_is_lost_while_subscribing_again(backend: Backend, version: Version) {
+    let broker = BrokerProcess::start(backend);
+    let mut client = MqttClient::connect(&broker, version, "s");
+    client.subscribe("t", 1);
+    let mut bytes = Vec::new();
+    for id in 1..=40 {
+        bytes.extend(Publish::new("t", format!("{id}")).packet(version).bytes());
+        bytes.extend(subscribe(version, id, &[("t", 1 + (id % 2) as u8)], &[]).bytes());
+    }
+    client.connection.send(&bytes);
+    let (mut texts, mut codes) = (Vec::new(), 0);
+    while texts.len() < 40 || codes < 40 {
+        let received = client.read();
+        if received.is_publish() {
+            texts.push(received.publish(version).text().to_owned());
+        } else {
+            codes += received.suback(version).codes.len();
+        }
+    }
+    let expected: Vec<String> = (1..=40).map(|id| format!("{id}")).collect();
+    assert_eq!(texts, expected);
     client.expect_nothing();
 }
 

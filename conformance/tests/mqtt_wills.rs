@@ -34,6 +34,7 @@ for_both_backends! {
     a_will_is_published_when_disconnect_tells_of_an_error,
     a_will_waits_for_its_delay,
     a_reconnect_within_the_delay_cancels_the_will,
+    a_takeover_that_goes_on_with_the_session_cancels_a_delayed_will,
     a_clean_start_within_the_delay_ends_the_session_and_publishes_the_will,
     the_end_of_the_session_publishes_the_will_before_its_delay,
     a_delay_without_a_session_is_none,
@@ -269,6 +270,23 @@ fn a_reconnect_within_the_delay_cancels_the_will(backend: Backend) {
     let_time_pass(Duration::from_millis(1600));
     back.publish_text("last/words", "alive", 1);
     watcher.expect_message("last/words", "alive");
+}
+
+fn a_takeover_that_goes_on_with_the_session_cancels_a_delayed_will(backend: Backend) {
+    let broker = BrokerProcess::start(backend);
+    let mut watcher = watcher(&broker, Version::V5);
+    let taken = with_delay(&broker, 60, 60);
+    let mut next = MqttClient::connect_as(&broker, &Connect::persistent(Version::V5, "a"));
+    assert!(next.connack.session_present);
+    drop(taken);
+    next.publish_text("last/words", "alive", 1);
+    watcher.expect_message("last/words", "alive");
+    // Without a delay it is published, though the session goes on.
+    let taken = with_delay(&broker, 0, 60);
+    next.expect_disconnect(&[reason::SESSION_TAKEN_OVER]);
+    let next = MqttClient::connect_as(&broker, &Connect::persistent(Version::V5, "a"));
+    watcher.expect_message("last/words", "farewell");
+    drop((taken, next));
 }
 
 fn a_clean_start_within_the_delay_ends_the_session_and_publishes_the_will(backend: Backend) {

@@ -102,14 +102,14 @@ impl<'a> MustEnd<'a> {
         self.note(right, what, &packet.bytes(), reasons, &ending);
     }
 
-    /// This CONNECT must be refused, or its connection just closed.
+    /// This malformed CONNECT must end its connection: in MQTT 5.0 perhaps after a refusal, before
+    /// without a word.
     #[track_caller]
     pub fn connect(&mut self, what: &str, connect: &Packet) {
         let ending = Ending::of_connect(self.broker, self.version, connect);
-        let refusals = if self.version == Version::V5 { 0x80..=0xFF } else { 0x01..=0x05 };
         let right = match ending {
             Ending::Closed => true,
-            Ending::Refused(code) => refusals.contains(&code),
+            Ending::Refused(code) => self.version == Version::V5 && code >= 0x80,
             _ => false,
         };
         self.note(right, what, &connect.bytes(), &[], &ending);

@@ -135,6 +135,8 @@ impl Received {
     pub fn disconnect(&self) -> Ack {
         assert_eq!(self.first, 0xE0, "expected DISCONNECT, found {self:?}");
         let (code, properties) = reason(&mut Cursor::new(&self.body), Version::V5);
+        let expiry = |property: &Property| matches!(property, Property::SessionExpiry(_));
+        assert!(!properties.iter().any(expiry), "no expiry from a broker: {self:?}");
         Ack { first: self.first, id: 0, code, properties }
     }
 
