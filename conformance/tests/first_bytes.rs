@@ -10,7 +10,6 @@ for_both_backends! {
     text_that_is_no_json_is_answered_in_text,
     a_connection_that_never_speaks_is_let_be,
     a_silent_connection_over_the_limit_is_told_and_closed,
-    mqtt_is_told_that_it_is_not_spoken,
     tls_is_told_that_it_is_not_spoken,
     a_first_byte_that_nothing_begins_with_is_told_in_text,
     a_native_greeting_may_come_a_byte_at_a_time,
@@ -58,7 +57,7 @@ fn the_first_byte_chooses_the_dialect(backend: Backend) {
 fn text_that_is_no_json_is_answered_in_text(backend: Backend) {
     let broker = BrokerProcess::start(backend);
     let mut client = JsonClient::connect(&broker);
-    assert_eq!(client.refusal_of("GET / HTTP/1.1\r"), Code::InvalidJson);
+    assert_eq!(client.refusal_of("PUT / HTTP/1.1\r"), Code::InvalidJson);
     assert_eq!(client.ping(), Ok(()));
 }
 
@@ -81,13 +80,6 @@ fn a_silent_connection_over_the_limit_is_told_and_closed(backend: Backend) {
     let mut silent = JsonClient { connection: Connection::open(broker.address()) };
     assert_eq!(silent.closing_refusal(), Code::LimitReached);
     assert_eq!(first.ping(), Ok(()));
-}
-
-fn mqtt_is_told_that_it_is_not_spoken(backend: Backend) {
-    // A whole CONNECT of MQTT 3.1.1 §3.1, and its first byte alone.
-    let connect = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a";
-    assert_eq!(refused_in_text(backend, connect), Code::UnsupportedProtocol);
-    assert_eq!(refused_in_text(backend, &connect[..1]), Code::UnsupportedProtocol);
 }
 
 fn tls_is_told_that_it_is_not_spoken(backend: Backend) {

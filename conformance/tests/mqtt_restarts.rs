@@ -281,7 +281,9 @@ fn a_message_under_way_is_sent_again_after_a_restart(backend: Backend, version: 
                 let mut client = kept(broker, version, "s");
                 assert!(client.connack.session_present);
                 let again = client.expect_message("t", "m");
-                assert_eq!((again.qos, again.id, again.dup), (qos, first.get(), true));
+                assert_eq!(again.qos, qos);
+                // Of quality of service 1 a broker that was killed may not know that it was sent.
+                assert!(qos == 1 || (again.id == first.get() && again.dup), "{again:?}");
                 client.expect_nothing();
             },
         );
