@@ -283,7 +283,7 @@ impl Journal {
 
     /// Wakes the committer, so that it looks around.
     pub(crate) fn wake_committer(&self) {
-        if self.tail().committer_sleeps {
+        if std::mem::take(&mut self.tail().committer_sleeps) {
             self.work.notify_all();
         }
     }

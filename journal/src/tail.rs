@@ -40,17 +40,19 @@ pub(crate) struct Tail {
     pub(crate) batch: Batch,
     pub(crate) is_closed: bool,
     /// Whether the committer has to be woken when there is something to write. Waking costs a
-    /// system call, so it is only done then.
+    /// system call, so it is only done then, and once: whoever does says that it sleeps no more,
+    /// since it takes a while to run and many may append until then.
     pub(crate) committer_sleeps: bool,
     /// It waits for so many records that ask to be synced, and is not woken for less.
     pub(crate) syncs_awaited: u32,
 }
 
 impl Tail {
-    /// Whether the committer has to be woken for what was appended.
-    pub(crate) fn wakes_committer(&self) -> bool {
+    /// Whether the caller has to wake the committer for what was appended.
+    pub(crate) fn wakes_committer(&mut self) -> bool {
         let has_group = self.batch.syncs_wanted >= self.syncs_awaited;
-        self.committer_sleeps && (has_group || self.batch.wants_write)
+        let is_due = has_group || self.batch.wants_write;
+        is_due && std::mem::take(&mut self.committer_sleeps)
     }
 }
 

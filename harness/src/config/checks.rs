@@ -60,6 +60,7 @@ pub(super) fn check(text: &str, keys: ConfigKeys) -> Result<Config, ConfigError>
         description: keys.description,
         repeat: check.within("repeat", keys.repeat.as_ref(), &REPEAT_RANGE, REPEAT_DEFAULT)?,
         data_root: keys.data_root.map(|root| check.data_root(root)).transpose()?,
+        memory_at_hand_bytes: keys.memory_at_hand_bytes,
         brokers,
         operations,
         streams,

@@ -4,6 +4,7 @@ use super::LagPolicyChoice;
 use crate::drivers::{DriverKind, Operation};
 use measure::{PageCache, StopKind, StreamLoad};
 use serde::Deserialize;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use toml::Spanned;
 
@@ -15,6 +16,7 @@ pub(super) struct ConfigKeys {
     pub(super) description: String,
     pub(super) repeat: Option<Spanned<u32>>,
     pub(super) data_root: Option<Spanned<PathBuf>>,
+    pub(super) memory_at_hand_bytes: Option<NonZeroU64>,
     #[serde(default)]
     pub(super) brokers: Vec<Spanned<BrokerKeys>>,
     pub(super) operations: Option<Spanned<OperationsKeys>>,

@@ -9,6 +9,8 @@
 //! repeat = 1                    # rounds over all brokers; figures are over all rounds
 //! # data_root = "/var/tmp"      # where brokers' directories are made; the system's for
 //! #                             # temporary files otherwise
+//! # memory_at_hand_bytes = 2_147_483_648 # so much memory is touched and let go of before each
+//! #                             # measurement, where a host may have taken it back
 //!
 //! [[brokers]]
 //! name = "tandem-mio"
@@ -81,6 +83,7 @@ use crate::drivers::{DriverKind, Operation};
 use measure::{PageCache, StopKind, StreamLoad};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// A configuration as it takes effect, defaults filled in.
@@ -95,6 +98,9 @@ pub struct Config {
     /// Where brokers' directories are made; `None` is the system's place for temporary files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_root: Option<PathBuf>,
+    /// Memory that is touched and let go of before each measurement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_at_hand_bytes: Option<NonZeroU64>,
     /// What is measured, in this order.
     pub brokers: Vec<BrokerConfig>,
     /// Acknowledged operations.

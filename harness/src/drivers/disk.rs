@@ -1,6 +1,9 @@
 //! No broker: messages are written to a preallocated file, which is synced before they count as
 //! acknowledged.
 //!
+//! As in a log that grows, its blocks are written for the first time, all but the first few MiB:
+//! a stream leaves these behind in its first moment, and only small writes stay within them.
+//!
 //! Its figures are the ceiling of any broker that acknowledges after `fdatasync` on the same disk.
 //! What the publishers have under way at once is what lies between two syncs. One sync serves all
 //! who wait for one, as in any broker that commits in groups; there is no socket, no frame and no

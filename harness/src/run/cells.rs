@@ -1,7 +1,7 @@
 //! Operations and streams of one broker, one measurement after the other.
 
 use super::up::Up;
-use super::{BrokerError, NS_PER_MS, Run, phase_label};
+use super::{BrokerError, NS_PER_MS, Run, memory, phase_label};
 use crate::config::{BrokerConfig, LagPolicyChoice, OperationsExtent, StreamExtent};
 use crate::drivers::{Driver, StreamSpec};
 use crate::load::{
@@ -36,9 +36,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Tells whoever watches that a measurement begins.
+    /// Tells whoever watches that a measurement begins, and has memory at hand for it.
     pub(super) fn begin(&mut self, plan: &BrokerPlan<'_>, label: &str) {
         self.progress.begin(&format!("{}: {label}", plan.broker.name));
+        if let Some(bytes) = self.memory_at_hand_bytes {
+            memory::have_at_hand(bytes);
+        }
     }
 
     /// One piece of load, with its marks, its times, and a look at whether the broker lived.

@@ -1,6 +1,7 @@
 //! A run: every broker of a configuration in turn, measured and recorded.
 
 mod cells;
+mod memory;
 mod piles;
 mod up;
 
@@ -16,6 +17,7 @@ use crate::record::{Measured, relate_to_ceiling, relate_to_disk};
 use crate::utc;
 use crate::warnings::{self, ProcessorWatch};
 use measure::{FORMAT_VERSION, HistogramSet, MachineFacts, MeasureError, RunRecord, SkippedBroker};
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use up::Up;
@@ -64,6 +66,7 @@ pub fn run(
         interrupt,
         progress,
         data_root: config.data_root.as_deref(),
+        memory_at_hand_bytes: config.memory_at_hand_bytes,
         subjects: plan.brokers.iter().map(Subject::of).collect(),
     };
     run.build_missing(&plan)?;
@@ -176,6 +179,7 @@ struct Run<'a> {
     interrupt: &'a Interrupt,
     progress: &'a mut Progress,
     data_root: Option<&'a Path>,
+    memory_at_hand_bytes: Option<NonZeroU64>,
     /// In the order of the plan.
     subjects: Vec<Subject>,
 }
