@@ -34,4 +34,4 @@ pub use json_client::JsonClient;
 pub use native_client::{NativeClient, PUSH, frame_bytes};
 pub use reply::{Delivered, Received, Reply};
 pub use speaks::{Answer, Headers, Leased, Pulled, Speaks};
-pub use wait::{WAIT_MAX, let_time_pass, wait_until};
+pub use wait::{WAIT_MAX, at_once, let_time_pass, wait_until};

@@ -100,3 +100,44 @@ macro_rules! for_both_mqtt_versions {
         }
     };
 }
+
+/// Stamps stories that mostly wait for the clock, a `fn(Backend)` each, onto both backends: one
+/// test for each backend, `at_once::threaded` and `at_once::mio`, in which they run side by side.
+#[macro_export]
+macro_rules! for_both_backends_at_once {
+    ($($story:ident),* $(,)?) => {
+        mod at_once {
+            use $crate::Backend;
+            #[test]
+            fn threaded() {
+                $crate::at_once(&[
+                    $((stringify!($story), || super::$story(Backend::Threaded))),*
+                ]);
+            }
+            #[test]
+            fn mio() {
+                $crate::at_once(&[$((stringify!($story), || super::$story(Backend::Mio))),*]);
+            }
+        }
+    };
+}
+
+/// Stamps stories that mostly wait for the clock, a `fn(Backend, Version)` each, onto both
+/// backends in both current versions of MQTT, side by side for each.
+#[macro_export]
+macro_rules! for_both_mqtt_versions_at_once {
+    ($($story:ident),* $(,)?) => {
+        mod v311_at_once {
+            $(fn $story(backend: $crate::Backend) {
+                super::$story(backend, $crate::mqtt::Version::V311);
+            })*
+            $crate::for_both_backends_at_once!($($story),*);
+        }
+        mod v5_at_once {
+            $(fn $story(backend: $crate::Backend) {
+                super::$story(backend, $crate::mqtt::Version::V5);
+            })*
+            $crate::for_both_backends_at_once!($($story),*);
+        }
+    };
+}

@@ -25,3 +25,21 @@ pub fn wait_until(expected: &str, mut condition: impl FnMut() -> bool) {
 pub fn let_time_pass(duration: Duration) {
     thread::sleep(duration);
 }
+
+/// Runs stories that mostly wait for the clock, each in a thread of its own, and fails with the
+/// names of those that failed.
+#[track_caller]
+pub fn at_once(stories: &[(&str, fn())]) {
+    let mut threads = Vec::new();
+    for (name, story) in stories {
+        let thread = thread::Builder::new().name((*name).to_owned());
+        threads.push((*name, thread.spawn(*story).expect("a thread can be started")));
+    }
+    let mut failed = Vec::new();
+    for (name, thread) in threads {
+        if thread.join().is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "expected all stories to hold, these did not: {failed:?}");
+}

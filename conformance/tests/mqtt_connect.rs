@@ -1,7 +1,7 @@
 //! CONNECT and CONNACK: who is let in, under which name, and how a connection ends that is not.
 
 use conformance::mqtt::{Connect, MqttClient, Property, Version, Will, disconnect, reason};
-use conformance::mqtt::{Publish, packet, pingreq};
+use conformance::mqtt::{Publish, Received, packet, pingreq};
 use conformance::{Backend, BrokerProcess, for_both_backends};
 
 mod in_each_version {
@@ -62,11 +62,18 @@ fn check_not_let_in(broker: &BrokerProcess, version: Version, sent: &[u8], codes
     let mut client = MqttClient::open(broker, version);
     client.connection.send(sent);
     if let Some(received) = client.read_or_end() {
-        let connack = received.connack(version);
-        assert!(codes.contains(&connack.code), "one of {codes:02x?}, not {connack:?}");
+        let code = refusal(&received);
+        assert!(codes.contains(&code), "one of {codes:02x?}, not {received:?}");
         client.expect_closed();
     }
     check_others_go_on(broker);
+}
+
+/// The code of a CONNACK to a client whose version the broker may not know, in either format.
+#[track_caller]
+fn refusal(received: &Received) -> u8 {
+    let version = if received.body.len() == 2 { Version::V311 } else { Version::V5 };
+    received.connack(version).code
 }
 
 fn a_client_is_let_in_and_its_pings_are_answered(backend: Backend, version: Version) {
@@ -116,8 +123,8 @@ fn the_first_packet_must_be_connect(backend: Backend, version: Version) {
         let mut client = MqttClient::open(&broker, version);
         client.connection.send(&packet(first).u16(1).bytes());
         // What does not begin with CONNECT is not MQTT, and may be told so in another language.
-        while client.connection.try_receive().is_ok_and(|count| count > 0) {}
-        assert!(!client.connection.held().starts_with(&[0x20]), "{first:#04x} is not accepted");
+        let said = client.read_to_end();
+        assert!(!said.starts_with(&[0x20]), "{first:#04x} is not accepted");
     }
     check_others_go_on(&broker);
 }
@@ -317,10 +324,8 @@ fn an_unknown_level_is_told_so(backend: Backend) {
         let mut client = MqttClient::open(&broker, Version::V311);
         client.send(&connect.packet_with("MQTT", level, connect.flags()));
         let received = client.read();
-        assert_eq!(received.first, 0x20, "expected CONNACK, found {received:?}");
-        // A client of another version may understand either.
-        let known: [&[u8]; 2] = [&[0, 0x01], &[0, reason::UNSUPPORTED_VERSION, 0]];
-        assert!(known.contains(&&received.body[..]), "of level {level}: {received:?}");
+        let expected = if received.body.len() == 2 { 0x01 } else { reason::UNSUPPORTED_VERSION };
+        assert_eq!(refusal(&received), expected, "of level {level}: {received:?}");
         client.expect_closed();
     }
     check_others_go_on(&broker);

@@ -65,7 +65,7 @@ mod of_5 {
                 kept(broker, Version::V5, "long").disconnect();
             },
             |broker| {
-                let_time_pass(Duration::from_millis(2100));
+                let_time_pass(Duration::from_millis(1300));
                 assert!(!kept(broker, Version::V5, "s").connack.session_present);
                 assert!(kept(broker, Version::V5, "long").connack.session_present);
             },
@@ -115,7 +115,7 @@ mod of_5 {
                 }
             },
             |broker| {
-                let_time_pass(Duration::from_millis(2100));
+                let_time_pass(Duration::from_millis(1300));
                 let mut client = kept(broker, Version::V5, "s");
                 let publish = client.expect_message("t", "60");
                 assert!(publish.expiry_s().is_some_and(|left_s| left_s < 60), "{publish:?}");
@@ -143,6 +143,18 @@ mod of_5 {
     }
 }
 
+/// How the first broker ended, told where what follows fails.
+struct Ending(&'static str);
+
+impl Drop for Ending {
+    #[expect(clippy::print_stderr, reason = "the test harness shows what a failed test printed")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the broker before: {}", self.0);
+        }
+    }
+}
+
 /// Does `before` with one broker and `after` with the next on the same directory, once where the
 /// first stopped in order and once where it was killed.
 #[track_caller]
@@ -152,6 +164,7 @@ fn over_a_restart(
     after: impl Fn(&BrokerProcess),
 ) {
     for killed in [false, true] {
+        let _ending = Ending(if killed { "it was killed" } else { "it stopped in order" });
         let data = DataDir::new();
         let mut broker = BrokerProcess::start_on(backend, &data, &[]);
         before(&broker);

@@ -2,7 +2,10 @@
 
 use conformance::mqtt::{Connect, MqttClient, Property, Publish, Version};
 use conformance::mqtt::{disconnect, pubcomp, pubrec, pubrel, reason};
-use conformance::{Backend, BrokerProcess, Host, for_all_hosts, for_both_backends, let_time_pass};
+use conformance::{
+    Backend, BrokerProcess, Host, for_all_hosts, for_both_backends, for_both_backends_at_once,
+    let_time_pass,
+};
 use std::time::Duration;
 
 mod in_each_version {
@@ -204,16 +207,19 @@ mod in_each_version {
 
 for_both_backends! {
     a_session_without_expiry_ends_with_its_connection,
-    a_session_expires_after_its_interval,
-    a_session_is_there_until_its_interval_is_over,
     a_session_may_be_kept_for_ever,
-    disconnect_may_change_the_expiry,
     disconnect_may_end_the_session,
     disconnect_may_not_make_a_session_to_keep_of_one_that_is_not,
     a_session_of_3_1_1_is_found_by_5_and_the_other_way_round,
     a_clean_start_may_leave_a_session_behind,
     resuming_with_no_expiry_ends_the_session_at_the_end,
     takeover_with_a_clean_start_ends_the_session,
+}
+
+for_both_backends_at_once! {
+    a_session_expires_after_its_interval,
+    a_session_is_there_until_its_interval_is_over,
+    disconnect_may_change_the_expiry,
 }
 
 /// A client `s` that is subscribed to `t` at QoS 2 and whose session is kept.
@@ -260,7 +266,7 @@ fn a_session_expires_after_its_interval(backend: Backend) {
     client.subscribe("t", 1);
     client.disconnect();
     publish(&broker, Version::V5, "waits", 1);
-    let_time_pass(Duration::from_millis(2200));
+    let_time_pass(Duration::from_millis(1500));
     let mut client = five(&broker, |connect| connect);
     assert!(!client.connack.session_present);
     publish(&broker, Version::V5, "unheard", 1);
@@ -288,12 +294,12 @@ fn disconnect_may_change_the_expiry(backend: Backend) {
     let broker = BrokerProcess::start(backend);
     let longer = disconnect().u8(0).properties(&[Property::SessionExpiry(60)]);
     five(&broker, |connect| connect.expiry(1)).disconnect_as(&longer);
-    let_time_pass(Duration::from_millis(2200));
+    let_time_pass(Duration::from_millis(1500));
     let client = five(&broker, |connect| connect.expiry(60));
     assert!(client.connack.session_present, "it was made longer");
     let shorter = disconnect().u8(0).properties(&[Property::SessionExpiry(1)]);
     client.disconnect_as(&shorter);
-    let_time_pass(Duration::from_millis(2200));
+    let_time_pass(Duration::from_millis(1500));
     let client = five(&broker, |connect| connect.expiry(60));
     assert!(!client.connack.session_present, "it was made shorter");
 }

@@ -2,7 +2,9 @@
 
 use conformance::mqtt::{Connect, MqttClient, Property, Publish, Version, Will};
 use conformance::mqtt::{disconnect, packet, reason};
-use conformance::{Backend, BrokerProcess, for_both_backends, let_time_pass};
+use conformance::{
+    Backend, BrokerProcess, for_both_backends, for_both_backends_at_once, let_time_pass,
+};
 use std::time::{Duration, Instant};
 
 mod in_each_version {
@@ -32,16 +34,19 @@ mod in_each_version {
 for_both_backends! {
     a_will_is_published_when_disconnect_asks_for_it,
     a_will_is_published_when_disconnect_tells_of_an_error,
-    a_will_waits_for_its_delay,
-    a_reconnect_within_the_delay_cancels_the_will,
     a_takeover_that_goes_on_with_the_session_cancels_a_delayed_will,
     a_clean_start_within_the_delay_ends_the_session_and_publishes_the_will,
-    the_end_of_the_session_publishes_the_will_before_its_delay,
     a_delay_without_a_session_is_none,
     the_properties_of_a_will_are_those_of_its_message,
-    the_expiry_of_a_will_counts_from_its_publication,
     a_will_with_no_local_does_not_come_back,
     a_will_of_one_version_reaches_the_other,
+}
+
+for_both_backends_at_once! {
+    a_will_waits_for_its_delay,
+    a_reconnect_within_the_delay_cancels_the_will,
+    the_end_of_the_session_publishes_the_will_before_its_delay,
+    the_expiry_of_a_will_counts_from_its_publication,
 }
 
 #[track_caller]

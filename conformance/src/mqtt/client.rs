@@ -133,6 +133,19 @@ impl MqttClient {
         assert_eq!(received, answer, "expected nothing but the answer to PINGREQ");
     }
 
+    /// All that the broker still has to say, MQTT or not, until it closes the connection.
+    #[track_caller]
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        loop {
+            match self.connection.try_receive() {
+                Ok(0) => return self.connection.held().to_vec(),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Vec::new(),
+                Err(error) => panic!("expected the end within {WAIT_MAX:?}, found {error}"),
+            }
+        }
+    }
+
     /// Fails unless the broker closes the connection with nothing more to say.
     #[track_caller]
     pub fn expect_closed(&mut self) {
