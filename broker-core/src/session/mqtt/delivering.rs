@@ -49,6 +49,8 @@ impl Session {
     /// Sends what there is as long as the output has room; gives whether there is more.
     pub(in crate::session) fn poll_packets(&mut self, turn: &mut Turn<'_>) -> bool {
         let left = self.with_mqtt(|session, mqtt| session.send(mqtt, turn));
+        // What waits for the journal is to be told of when nothing else happens here.
+        self.release_answers(turn);
         left == Some(Left::More)
     }
 

@@ -304,12 +304,14 @@ impl Session {
             Cause::Stored => unreachable!("it concerns all sessions alike"),
         });
         self.wake_readers(turn.wakes);
+        self.release_answers(turn);
     }
 
     /// A publication waited for its time.
     pub(super) fn retry_held(&mut self, turn: &mut Turn<'_>) {
         self.with_mqtt(|session, mqtt| session.flush(mqtt, turn));
         self.wake_readers(turn.wakes);
+        self.release_answers(turn);
     }
 
     fn handle_reader_wake(&mut self, mqtt: &mut Mqtt, cause: Cause, turn: &mut Turn<'_>) {
