@@ -200,8 +200,8 @@ mod in_each_version {
         for publish in under_way {
             assert_eq!(client.receive(), publish.again());
         }
-        let third = client.expect_message("t", "third");
-        assert!(!third.dup);
+        // It may have been sent to the connection that had just vanished.
+        client.expect_message("t", "third");
     }
 }
 

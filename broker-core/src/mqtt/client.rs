@@ -107,6 +107,8 @@ pub(crate) struct Reader {
     pub(crate) topic: Arc<Topic>,
     pub(crate) share: Option<Arc<str>>,
     pub(crate) reading: Reading,
+    /// The terms that held before, and for messages up to which offset.
+    before: Option<Box<(Reading, u64)>>,
     /// `None`: the session is not connected.
     pub(crate) grip: Option<Grip>,
     is_ready: bool,
@@ -171,7 +173,31 @@ pub(crate) fn share_subscription(filter: &str) -> String {
 
 impl Reader {
     pub(crate) fn new(topic: Arc<Topic>, share: Option<Arc<str>>, reading: Reading) -> Self {
-        Self { topic, share, reading, grip: None, is_ready: false, has_begun: false, alias: None }
+        Self {
+            topic,
+            share,
+            reading,
+            before: None,
+            grip: None,
+            is_ready: false,
+            has_begun: false,
+            alias: None,
+        }
+    }
+
+    /// Changes the terms for messages that are published from now on.
+    pub(crate) fn change(&mut self, reading: Reading) {
+        let before = std::mem::replace(&mut self.reading, reading);
+        if before != self.reading && self.before.is_none() {
+            self.before = Some(Box::new((before, self.topic.next_offset())));
+        }
+    }
+
+    /// The terms that held when messages were published, and for those before which offset, if
+    /// any is still to come.
+    pub(crate) fn reading_before(&mut self, offset: u64) -> Option<(Reading, u64)> {
+        self.before.take_if(|before| before.1 <= offset);
+        self.before.as_deref().cloned()
     }
 
     fn name(&self) -> ReaderName {

@@ -31,6 +31,8 @@ pub(crate) enum CleanStart {
 pub(crate) struct Begun {
     /// Whether there was one that goes on.
     pub(crate) present: bool,
+    /// Publications of quality of service 2 that were received and not released.
+    pub(crate) received: usize,
     pub(crate) waits: Option<Waits>,
 }
 
@@ -77,22 +79,23 @@ impl Broker {
         }
         // One that ends with its connection ended with the one before.
         let present = state.exists && !is_clean && (!had_connection || state.expiry_s > 0);
+        let mut waits = None;
         if state.exists && !present {
-            self.clear_session(client, state, wakes);
+            waits = self.clear_session(client, state, wakes);
         }
         (state.will_at, state.expires_at) = (None, None);
         let expiry_s = match self.limits().mqtt_session_expiry_s_max {
             0 => begin.expiry_s,
             max => begin.expiry_s.min(max),
         };
-        let waits = self.record_begun(client, state, expiry_s)?;
+        let waits = self.record_begun(client, state, expiry_s)?.or(waits);
         state.exists = true;
         state.owner = Some(begin.session);
         state.expiry_s = expiry_s;
         state.will = begin.will.map(Box::new);
         client.set_persistent(expiry_s > 0);
         client.set_session(Some(begin.session));
-        Ok(Begun { present, waits })
+        Ok(Begun { present, received: state.received.len(), waits })
     }
 
     fn record_begun(
@@ -238,8 +241,13 @@ impl Broker {
         state.is_over = true;
     }
 
-    /// Forgets all that the session has.
-    fn clear_session(&self, client: &Client, state: &mut State, wakes: &mut Wakes) {
+    /// Forgets all that the session has. Gives what an answer waits for that says so.
+    fn clear_session(
+        &self,
+        client: &Client,
+        state: &mut State,
+        wakes: &mut Wakes,
+    ) -> Option<Waits> {
         let filters: Vec<_> = state.filters.iter().map(|(filter, _)| Arc::clone(filter)).collect();
         for filter in &filters {
             self.forget_filter(client, state, filter, wakes);
@@ -251,11 +259,16 @@ impl Broker {
         for number in state.readers.numbers() {
             self.remove_reader(client, state, number, wakes);
         }
-        if state.is_stored {
-            let ended = ClientRecord::Ended { client: client.number };
-            let _ = self.mqtt_record(ended, Durability::Os);
-        }
+        let ended = match state.is_stored {
+            true => {
+                let ended = ClientRecord::Ended { client: client.number };
+                // Where the journal has failed, all who wait for it are told.
+                self.mqtt_record(ended, Durability::Sync).unwrap_or_default()
+            }
+            false => None,
+        };
         *state = State { owner: state.owner, ..State::default() };
+        ended
     }
 
     /// A client chooses anew how long its session is kept (MQTT 5.0 §3.14.2.2.2).

@@ -90,7 +90,7 @@ impl Broker {
             && let Some(reader) = state.readers.get_mut(number)
             && Arc::ptr_eq(&reader.topic, topic)
         {
-            reader.reading = reading;
+            reader.change(reading);
             return self.reshape_reader(client, state, number);
         }
         if let Some(number) = known {
@@ -169,7 +169,7 @@ impl Broker {
             None => self.remove_reader(client, state, number, wakes),
             Some(reading) => {
                 if let Some(reader) = state.readers.get_mut(number) {
-                    reader.reading = reading;
+                    reader.change(reading);
                 }
                 let _ = self.reshape_reader(client, state, number);
             }

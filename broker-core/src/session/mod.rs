@@ -227,6 +227,7 @@ impl Session {
         if is_due(self.held.map(|held| held.until)) {
             self.held = None;
             self.retry_held(turn);
+            self.settle_told(turn);
         }
         if is_due(self.speech.silent_until()) && self.held.is_none() {
             let message = "expected a packet within one and a half times the keep-alive";

@@ -196,6 +196,11 @@ impl Topic {
         self.lock().forget_publisher(publisher);
     }
 
+    /// The offset that the next message gets.
+    pub(crate) fn next_offset(&self) -> u64 {
+        self.lock().log.next_offset()
+    }
+
     /// The ids of its subscribers, in their order.
     pub(crate) fn subscribers(&self, broker: &Broker) -> Result<Vec<Arc<str>>, Refusal> {
         let mut ids: Vec<_> =

@@ -88,6 +88,7 @@ impl Session {
         let Some(link) = &mut mqtt.link else { return };
         let Some(mut state) = link.state(key) else { return };
         let was_received = state.received.remove(&packet_id.get());
+        let received = state.received.len();
         let recorded = match was_received {
             true => {
                 let client = link.client.number;
@@ -97,6 +98,7 @@ impl Session {
             false => Ok(None),
         };
         drop(state);
+        link.received = received;
         let waits = match recorded {
             Ok(waits) => waits,
             Err(refusal) => return self.fail(mqtt, reason_of(&refusal), &refusal.message, turn),

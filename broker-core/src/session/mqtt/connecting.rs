@@ -158,6 +158,7 @@ impl Session {
                 && properties.request_problem_information().unwrap_or(true),
             batch: Batch::default(),
             unconfirmed: 0,
+            received: begun.received,
             aliases: Vec::new(),
             aliases_max: properties
                 .topic_alias_maximum()

@@ -111,9 +111,9 @@ impl Session {
         let Some(grip) = reader.grip else { return };
         let (topic, reading) = (Arc::clone(&reader.topic), reader.reading.clone());
         let is_leased = reader.share.is_some() || reading.qos > QoS::AtMostOnce;
-        let room = match reading.qos {
-            QoS::AtMostOnce => usize::MAX,
-            _ => link.receive_max.saturating_sub(state.window.len()),
+        let room = match is_leased {
+            false => usize::MAX,
+            true => link.receive_max.saturating_sub(state.window.len()),
         };
         if room == 0 {
             return state.readers.block(number);
@@ -126,6 +126,8 @@ impl Session {
         if more {
             state.readers.handle_readable(number);
         }
+        let reader = state.readers.get_mut(number);
+        let before = reader.and_then(|reader| reader.reading_before(fetched.base_offset));
         let mut round = Round {
             link,
             state,
@@ -133,6 +135,8 @@ impl Session {
             topic: &topic,
             number,
             reading: &reading,
+            before: before.as_ref(),
+            qos_max: if is_leased { QoS::ExactlyOnce } else { QoS::AtMostOnce },
             is_again: deliveries > 1,
             unix_ms: self.broker.unix_ms(turn.now),
             settled: Vec::new(),
@@ -323,6 +327,9 @@ struct Round<'a> {
     topic: &'a Arc<Topic>,
     number: u32,
     reading: &'a Reading,
+    /// The terms of messages before this offset.
+    before: Option<&'a (Reading, u64)>,
+    qos_max: QoS,
     is_again: bool,
     unix_ms: u64,
     /// Messages that are done with.
@@ -346,20 +353,24 @@ impl Round<'_> {
     }
 
     fn send_one(&mut self, message: Message<'_>, offset: u64, span: &Bytes, out: &mut Output) {
-        let is_own = self.reading.no_local && message.is_from(self.link.client.number.0);
+        let reading = match self.before {
+            Some((before, end)) if offset < *end => before,
+            _ => self.reading,
+        };
+        let is_own = reading.no_local && message.is_from(self.link.client.number.0);
         if is_own || message.is_expired(self.unix_ms) {
             add(&mut self.settled, offset);
             return;
         }
-        let qos = message.qos().min(self.reading.qos);
+        let qos = message.qos().min(reading.qos).min(self.qos_max);
         let mut sending = Sending {
             message,
             topic: self.topic.name(),
             packet_id: None,
             qos,
             dup: self.is_again && qos > QoS::AtMostOnce,
-            retain: self.reading.retain_as_published && message.retain(),
-            identifiers: &self.reading.identifiers,
+            retain: reading.retain_as_published && message.retain(),
+            identifiers: &reading.identifiers,
         };
         if is_too_large(self.link, &sending, self.unix_ms) {
             add(&mut self.settled, offset);

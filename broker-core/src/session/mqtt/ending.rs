@@ -1,13 +1,29 @@
 //! How a connection ends: DISCONNECT from either side, faults, take-over, silence
 //! (MQTT 5.0 §3.14, §4.13).
 
-use super::{Mqtt, Told, encoded};
+use super::{Link, Mqtt, Told, encoded};
 use crate::mqtt::Leaving;
 use crate::session::answer::Answer;
 use crate::session::dialect::Speech;
 use crate::session::{Session, Turn};
 use crate::{Now, Wakes};
 use protocol::mqtt::{Disconnect, Packet, Properties, Property, ReasonCode};
+
+/// DISCONNECT, in words where the client wants them and takes a packet as long as that
+/// ([MQTT-3.14.2-3]).
+fn farewell(link: &Link, reason: ReasonCode, message: &str) -> bytes::Bytes {
+    let mut told = Vec::new();
+    if link.wants_reasons {
+        Property::ReasonString(message).encode(&mut told);
+    }
+    let written =
+        |properties| encoded(&Packet::Disconnect(Disconnect { reason, properties }), link.version);
+    let in_words = written(Properties::trusted(&told));
+    match in_words.len() > link.packet_bytes_max {
+        true => written(Properties::default()),
+        false => in_words,
+    }
+}
 
 /// What a client said when it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +82,7 @@ impl Session {
         mqtt.is_ending = true;
         tracing::info!(connection = self.key.0, ?reason, message, "MQTT client disconnected");
         let packets = match &mqtt.link {
-            Some(link) if link.version.is_v5() => {
-                let mut told = Vec::new();
-                if link.wants_reasons {
-                    Property::ReasonString(message).encode(&mut told);
-                }
-                let properties = Properties::trusted(&told);
-                encoded(&Packet::Disconnect(Disconnect { reason, properties }), link.version)
-            }
+            Some(link) if link.version.is_v5() => farewell(link, reason, message),
             _ => bytes::Bytes::new(),
         };
         self.answer(Answer::Packets { packets, then: Some(Told::Last) }, None, 0, turn);

@@ -59,6 +59,8 @@ struct Link {
     batch: Batch,
     /// Its publications of quality of service 1 that were not confirmed yet.
     unconfirmed: usize,
+    /// Its publications of quality of service 2 that it has not released yet.
+    received: usize,
     /// Topic aliases that it set.
     aliases: Vec<Option<Arc<str>>>,
     /// Topic aliases that it may be sent, and how many it was.

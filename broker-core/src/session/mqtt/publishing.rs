@@ -22,6 +22,9 @@ use std::sync::Arc;
 /// A batch is appended when it is so large.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a confirmation around its reason in words, at most.
+const ACK_BYTES_MAX: usize = 16;
+
 /// Publications that are to be appended to one topic together.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -139,21 +142,23 @@ impl Session {
         let Some(packet_id) = publish.packet_id else { return true };
         let key = self.key;
         let Some(link) = &mut mqtt.link else { return false };
-        let received = match publish.qos {
-            QoS::ExactlyOnce => {
-                let Some(state) = link.state(key) else { return false };
-                if state.received.contains(&packet_id.get()) {
-                    drop(state);
-                    self.confirm(mqtt, QoS::ExactlyOnce, packet_id, turn);
-                    return false;
-                }
-                state.received.len()
+        if publish.qos == QoS::ExactlyOnce {
+            let Some(state) = link.state(key) else { return false };
+            let was_received = state.received.contains(&packet_id.get());
+            let received = state.received.len();
+            drop(state);
+            link.received = received;
+            if was_received {
+                self.confirm(mqtt, QoS::ExactlyOnce, packet_id, turn);
+                return false;
             }
-            _ => 0,
-        };
-        link.unconfirmed += 1;
+        }
+        let received = link.received;
+        let is_counted = publish.qos == QoS::AtLeastOnce;
+        // Of quality of service 2, what was received says it.
+        link.unconfirmed += usize::from(is_counted);
         let max = usize::from(self.broker.limits().mqtt_receive_max);
-        if link.version.is_v5() && link.unconfirmed + received > max {
+        if link.version.is_v5() && link.unconfirmed + received + usize::from(!is_counted) > max {
             let message = "expected no more publications under way than CONNACK allows";
             self.fail(mqtt, ReasonCode::ReceiveMaximumExceeded, message, turn);
             return false;
@@ -217,16 +222,19 @@ impl Session {
             Ok(Appended::At { count, waits, .. }) => {
                 self.broker.tally().messages_came(count);
                 let Batch { qos, packet_ids, .. } = &link.batch;
+                let mut received = link.received;
                 if *qos == QoS::ExactlyOnce
                     && let Some(mut state) = link.state(key)
                 {
                     state.received.extend(packet_ids.iter().map(|packet_id| packet_id.get()));
+                    received = state.received.len();
                 }
                 let (qos, count) = (*qos, packet_ids.len());
                 let packets = confirmations(link, qos, ReasonCode::Success, "");
+                link.received = received;
                 link.batch.clear();
                 if count > 0 {
-                    let then = Some(Told::Confirmed(count));
+                    let then = (qos < QoS::ExactlyOnce).then_some(Told::Confirmed(count));
                     self.answer(Answer::Packets { packets, then }, waits, 0, turn);
                 }
             }
@@ -272,7 +280,7 @@ impl Session {
             // It cannot be told, and must not take it for published.
             return self.fail(mqtt, reason, &refusal.message, turn);
         }
-        let then = Some(Told::Confirmed(count));
+        let then = (qos < QoS::ExactlyOnce).then_some(Told::Confirmed(count));
         self.answer(Answer::Packets { packets, then }, None, 0, turn);
     }
 
@@ -310,7 +318,9 @@ impl Session {
 /// PUBACK or PUBREC for all that is in the batch.
 fn confirmations(link: &mut Link, qos: QoS, reason: ReasonCode, message: &str) -> bytes::Bytes {
     link.scratch.clear();
-    if reason != ReasonCode::Success && link.wants_reasons {
+    // [MQTT-3.4.2-2]
+    let fits = message.len() + ACK_BYTES_MAX <= link.packet_bytes_max;
+    if reason != ReasonCode::Success && link.wants_reasons && fits {
         Property::ReasonString(message).encode(&mut link.scratch);
     }
     let properties = Properties::trusted(&link.scratch);
