@@ -56,12 +56,9 @@ fn reserved_flags_end_the_connection(backend: Backend, version: Version) {
     let mut cases: Vec<Case> = Vec::new();
     for packet in right {
         let first = packet.bytes()[0];
-        for flags in (0..16).filter(|flags| *flags != first & 0x0F) {
-            cases.push((
-                "reserved flags",
-                packet.clone().with_first(first & 0xF0 | flags),
-                MALFORMED,
-            ));
+        // Each bit by itself, and all of them.
+        for wrong in [0x01, 0x02, 0x04, 0x08, 0x0F] {
+            cases.push(("reserved flags", packet.clone().with_first(first ^ wrong), MALFORMED));
         }
     }
     check(backend, version, &cases);
@@ -280,7 +277,7 @@ fn a_malformed_packet_hurts_no_other_connection(backend: Backend, version: Versi
     let broker = BrokerProcess::start(backend);
     let mut other = MqttClient::connect(&broker, version, "other");
     other.subscribe("t", 1);
-    for first in 0..=255 {
+    for first in (0..=255).step_by(5) {
         let mut client = MqttClient::connect(&broker, version, "a");
         client.connection.send(&packet(first).raw(&[0xFF; 40]).bytes());
         client.connection.finish_sending();

@@ -16,7 +16,7 @@ fn read(path: &str) -> String {
 fn rows(document: &str) -> Vec<Vec<&str>> {
     let rows = document.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows = rows.map(|row| row.split(" | ").map(str::trim).collect::<Vec<_>>());
-    rows.filter(|row| !["statement", "question"].contains(&row[0])).collect()
+    rows.filter(|row| !["statement", "question", "area"].contains(&row[0])).collect()
 }
 
 /// Every `file::test` in a text.
@@ -48,7 +48,7 @@ fn every_statement_has_a_test_or_a_reason() {
     let document = read("../docs/mqtt.md");
     let rows = rows(&document);
     assert!(rows.len() >= ROWS_MIN, "expected {ROWS_MIN} rows, found {}", rows.len());
-    for row in rows {
+    for row in rows.iter().filter(|row| row[0].starts_with("MQTT-")) {
         let [statement, says, shown] = row[..] else { panic!("expected three cells: {row:?}") };
         assert!(!says.is_empty() && !shown.is_empty(), "expected no empty cell: {statement}");
     }
