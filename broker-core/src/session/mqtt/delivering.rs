@@ -321,7 +321,7 @@ impl Session {
         packet_id: PacketId,
         offset: u64,
     ) -> Result<Option<Waits>, protocol::Refusal> {
-        record_sent(&self.broker, link, state, topic, packet_id, offset)
+        record_sent(&self.broker, link, state, packet_id, (topic, offset, ""))
     }
 }
 
@@ -387,8 +387,9 @@ impl Round<'_> {
         match (qos, sending.packet_id) {
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 add(&mut self.settled, offset);
-                match record_sent(self.broker, self.link, self.state, self.topic, packet_id, offset)
-                {
+                let share = self.state.readers.share(self.number);
+                let from = (&**self.topic, offset, share);
+                match record_sent(self.broker, self.link, self.state, packet_id, from) {
                     Ok(waits) => self.waits = later(self.waits, waits),
                     Err(refusal) => {
                         self.failed = Some(refusal);
@@ -412,16 +413,15 @@ fn record_sent(
     broker: &Broker,
     link: &Link,
     state: &State,
-    topic: &Topic,
     packet_id: PacketId,
-    offset: u64,
+    (topic, offset, share): (&Topic, u64, &str),
 ) -> Result<Option<Waits>, protocol::Refusal> {
     if !state.is_stored {
         return Ok(None);
     }
     let client = link.client.number;
     let delivery = Delivery { topic: topic.stored_id().unwrap_or(TopicId(u64::MAX)), offset };
-    let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery };
+    let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery, share };
     broker.mqtt_record(record, Durability::Sync)
 }
 
