@@ -186,6 +186,7 @@ impl MqttEra {
         }
         for audience in &self.audiences {
             audience.check(&self.publishers);
+            audience.check_order(&self.publishers);
         }
         self.forget(&broker);
         let publications = self.publishers.iter().flat_map(MqttPublisher::publications);
