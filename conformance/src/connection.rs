@@ -100,10 +100,7 @@ impl Connection {
     /// something else going while it waits.
     #[track_caller]
     pub fn receive_within(&mut self, patience: Duration) -> bool {
-        self.stream.set_read_timeout(Some(patience)).expect("a positive time");
-        let read = self.try_receive();
-        self.stream.set_read_timeout(Some(WAIT_MAX)).expect("a positive time");
-        match read {
+        match self.try_receive_within(patience) {
             Ok(count) => count > 0,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 false
@@ -118,6 +115,18 @@ impl Connection {
         let more = self.receive("the end of the connection");
         let shown = String::from_utf8_lossy(self.held());
         assert!(!more && shown.is_empty(), "expected the end of the connection, found {shown:?}");
+    }
+
+    /// Receives what comes within `patience` from a broker that may be gone; 0 where the connection
+    /// ended in order.
+    ///
+    /// # Errors
+    /// When the connection broke, or nothing came in that time.
+    pub fn try_receive_within(&mut self, patience: Duration) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(patience))?;
+        let read = self.try_receive();
+        self.stream.set_read_timeout(Some(WAIT_MAX))?;
+        read
     }
 
     /// Receives more bytes from a broker that may be gone; 0 where the connection ended in order.

@@ -8,7 +8,7 @@
 //! | 66 | session ended | client `u64` |
 //! | 67 | subscribed | client `u64`, options `u8`, subscription identifier `u32` (0: none), filter text |
 //! | 68 | unsubscribed | client `u64`, filter text |
-//! | 69 | sent | client `u64`, packet identifier `u16`, topic `u64`, offset `u64`, quality of service `u8` |
+//! | 69 | sent | client `u64`, packet identifier `u16`, topic `u64`, offset `u64`, quality of service `u8`, filter text: of the shared subscription that gave it, or empty |
 //! | 70 | released | client `u64`, packet identifier `u16`: PUBREC came, PUBREL goes |
 //! | 71 | completed | client `u64`, packet identifier `u16` |
 //! | 72 | forgotten | client `u64`, packet identifier `u16`: PUBREL came for what was received |
@@ -56,7 +56,7 @@ pub(crate) enum ClientRecord<'a> {
     Ended { client: ClientNumber },
     Subscribed { client: ClientNumber, terms: FilterTerms, filter: &'a str },
     Unsubscribed { client: ClientNumber, filter: &'a str },
-    Sent { client: ClientNumber, packet_id: u16, delivery: Delivery },
+    Sent { client: ClientNumber, packet_id: u16, delivery: Delivery, share: &'a str },
     Released { client: ClientNumber, packet_id: u16 },
     Completed { client: ClientNumber, packet_id: u16 },
     Forgotten { client: ClientNumber, packet_id: u16 },
@@ -122,11 +122,12 @@ impl<'a> ClientRecord<'a> {
                 put_text(out, filter);
                 kind::UNSUBSCRIBED
             }
-            Self::Sent { packet_id, delivery, .. } => {
+            Self::Sent { packet_id, delivery, share, .. } => {
                 out.put_u16_le(*packet_id);
                 out.put_u64_le(delivery.topic.0);
                 out.put_u64_le(delivery.offset);
                 out.put_u8(delivery.qos);
+                put_text(out, share);
                 kind::SENT
             }
             Self::Released { packet_id, .. } => put_id(out, *packet_id, kind::RELEASED),
@@ -160,6 +161,7 @@ impl<'a> ClientRecord<'a> {
                     offset: fields.u64()?,
                     qos: fields.u8()?,
                 },
+                share: fields.text()?,
             },
             kind::RELEASED => Self::Released { client, packet_id: fields.u16()? },
             kind::COMPLETED => Self::Completed { client, packet_id: fields.u16()? },
@@ -192,11 +194,12 @@ impl std::fmt::Display for ClientRecord<'_> {
                 terms.options, terms.identifier
             ),
             Self::Unsubscribed { filter, .. } => write!(f, "unsubscribed from {filter:?}"),
-            Self::Sent { packet_id, delivery, .. } => write!(
-                f,
-                "sent as packet {packet_id}: offset {} of topic {}",
-                delivery.offset, delivery.topic.0
-            ),
+            Self::Sent { packet_id, delivery: Delivery { topic, offset, qos }, share, .. } => {
+                let topic = topic.0;
+                write!(f, "sent as packet {packet_id}: offset {offset} of topic {topic}, ")?;
+                write!(f, "quality of service {qos}")?;
+                if share.is_empty() { Ok(()) } else { write!(f, ", by {share:?}") }
+            }
             Self::Released { packet_id, .. } => write!(f, "packet {packet_id} released"),
             Self::Completed { packet_id, .. } => write!(f, "packet {packet_id} completed"),
             Self::Forgotten { packet_id, .. } => write!(f, "received packet {packet_id} forgotten"),

@@ -239,6 +239,11 @@ impl Readers {
         self.readers.get_mut(number as usize)
     }
 
+    /// The filter through which a reader reads its topic; empty where that is not shared.
+    pub(crate) fn share(&self, number: u32) -> &str {
+        self.get(number).and_then(|reader| reader.share.as_deref()).unwrap_or("")
+    }
+
     pub(crate) fn remove(&mut self, number: u32) -> Option<Reader> {
         let reader = self.readers.try_remove(number as usize)?;
         self.by_topic.remove(&reader.name());

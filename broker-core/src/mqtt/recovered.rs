@@ -1,6 +1,8 @@
 //! Sessions on their way into the journal's snapshot, and back out of it.
 
-use super::client::{CLIENT_PREFIX, Client, EXPIRY_NEVER_S, Reader, SHARE_PREFIX, State};
+use super::client::{
+    CLIENT_PREFIX, Client, EXPIRY_NEVER_S, Reader, ReaderName, SHARE_PREFIX, State,
+};
 use super::filters::{Terms, options_byte, options_of};
 use super::subscribing::place_of;
 use super::window::{Source, Stage};
@@ -36,10 +38,14 @@ struct RecoveredClient {
     as_of: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Sent {
     turn: usize,
     delivery: Delivery,
+    /// The filter of the shared subscription that gave it.
+    share: Option<Arc<str>>,
+    /// The record that settles it is there for certain.
+    is_settled: bool,
     is_released: bool,
 }
 
@@ -62,7 +68,7 @@ impl RecoveredClients {
         if self.concerns(number, position)
             && let Some(client) = self.clients.get_mut(&number)
         {
-            client.apply(record);
+            client.apply(position.is_none(), record);
         }
     }
 
@@ -102,7 +108,7 @@ impl RecoveredClients {
 type Kept = HashSet<(Arc<str>, Arc<str>)>;
 
 impl RecoveredClient {
-    fn apply(&mut self, record: ClientRecord<'_>) {
+    fn apply(&mut self, is_snapshot: bool, record: ClientRecord<'_>) {
         match record {
             ClientRecord::Begun { expiry_s, .. } => {
                 self.expiry_s = expiry_s;
@@ -116,9 +122,12 @@ impl RecoveredClient {
             ClientRecord::Unsubscribed { filter, .. } => {
                 self.filters.remove(filter);
             }
-            ClientRecord::Sent { packet_id, delivery, .. } => {
+            ClientRecord::Sent { packet_id, delivery, share, .. } => {
                 let turn = self.sent.values().map(|sent| sent.turn + 1).max().unwrap_or(0);
-                self.sent.insert(packet_id, Sent { turn, delivery, is_released: false });
+                let share = Some(share).filter(|share| !share.is_empty()).map(Arc::from);
+                let sent =
+                    Sent { turn, delivery, share, is_settled: is_snapshot, is_released: false };
+                self.sent.insert(packet_id, sent);
             }
             ClientRecord::Released { packet_id, .. } => {
                 if let Some(sent) = self.sent.get_mut(&packet_id) {
@@ -207,7 +216,7 @@ fn restore_window(
 ) {
     let mut sent: Vec<_> = sent.into_iter().collect();
     sent.sort_unstable_by_key(|(_, sent)| sent.turn);
-    for (packet_id, Sent { delivery, is_released, .. }) in sent {
+    for (packet_id, Sent { delivery, share, is_settled, is_released, .. }) in sent {
         let Some(packet_id) = PacketId::new(packet_id) else { continue };
         let source = match topics.get(&delivery.topic) {
             None => Source::Gone,
@@ -218,18 +227,24 @@ fn restore_window(
                 }
             },
             Some(topic) if delivery.qos < QoS::ExactlyOnce.number() => {
-                let reader = reader_of(state, topic, client, delivery.offset);
-                let Some(reader) = reader else { continue };
+                let name = ReaderName { topic: Arc::clone(topic.name()), share };
+                let Some(number) = state.readers.find(&name) else { continue };
+                let Some(reader) = state.readers.get(number) else { continue };
+                if !topic.note_sent(&reader.subscription(client), delivery.offset) {
+                    continue;
+                }
+                let reader = number;
                 Source::Log { topic: Arc::clone(topic), reader, offset: delivery.offset }
             }
             Some(topic) => {
-                let mut concerned =
-                    state.readers.iter().filter(|(_, reader)| Arc::ptr_eq(&reader.topic, topic));
-                let concerned = concerned.next();
-                let reader = concerned.map_or(u32::MAX, |(number, _)| number);
-                if let Some((_, reader)) = concerned {
+                let name = ReaderName { topic: Arc::clone(topic.name()), share };
+                let found = state.readers.find(&name);
+                if let Some(reader) = found.and_then(|number| state.readers.get(number))
+                    && !is_settled
+                {
                     topic.settle_sent(&reader.subscription(client), delivery.offset);
                 }
+                let reader = found.unwrap_or(u32::MAX);
                 Source::Log { topic: Arc::clone(topic), reader, offset: delivery.offset }
             }
         };
@@ -242,14 +257,6 @@ fn restore_window(
         };
         state.window.restore(packet_id, source, stage);
     }
-}
-
-/// The reader that was sent a message of quality of service 1 and has not confirmed it.
-fn reader_of(state: &State, topic: &Arc<Topic>, client: &Client, offset: u64) -> Option<u32> {
-    let mut readers = state.readers.iter().filter(|(_, reader)| {
-        Arc::ptr_eq(&reader.topic, topic) && topic.note_sent(&reader.subscription(client), offset)
-    });
-    readers.next().map(|(number, _)| number)
 }
 
 impl Broker {
@@ -291,6 +298,10 @@ fn snapshot(
         let Some(in_flight) = state.window.get(packet_id) else { continue };
         let topic_id = |topic: &Topic| topic.stored_id().unwrap_or(TopicId(u64::MAX));
         let qos = if in_flight.stage == Stage::Published { 1 } else { 2 };
+        let share = match &in_flight.source {
+            Source::Log { reader, .. } => state.readers.share(*reader),
+            Source::Retained { .. } | Source::Gone => "",
+        };
         let delivery = match &in_flight.source {
             Source::Log { topic, offset, .. } => {
                 Delivery { topic: topic_id(topic), offset: *offset, qos }
@@ -301,7 +312,7 @@ fn snapshot(
             Source::Gone => Delivery { topic: TopicId(u64::MAX), offset: 0, qos },
         };
         let packet_id = packet_id.get();
-        put(ClientRecord::Sent { client: number, packet_id, delivery });
+        put(ClientRecord::Sent { client: number, packet_id, delivery, share });
         if in_flight.stage == Stage::Released {
             put(ClientRecord::Released { client: number, packet_id });
         }

@@ -57,7 +57,8 @@ impl fmt::Debug for Received {
 impl Received {
     /// The packet that `bytes` begin with and how long it is; `None` where more bytes are needed.
     #[track_caller]
-    pub(crate) fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<(Self, usize)> {
         let (first, rest) = bytes.split_first()?;
         let (length, taken) = variable(rest)?;
         let body = rest.get(taken..taken + length)?.to_vec();

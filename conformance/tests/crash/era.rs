@@ -6,16 +6,14 @@ use crate::consumers::{Dialect, PullingConsumer, PushedConsumer};
 use crate::cursor_reader::{CursorReader, Retains};
 use crate::follower::Follower;
 use crate::group::{GROUP, Group};
-use crate::pace::{Came, Pace, Witness};
 use crate::publications::Found;
 use crate::publisher::{Publisher, Sizes, Style};
 use crate::topic_log::{Shown, TopicLog};
-use crate::worker::Worker;
+use crate::worker::{Worker, work_together};
 use conformance::{BrokerProcess, NativeClient, Speaks};
 use fastrand::Rng;
 use protocol::{Durability, Retention, StorageClass, TopicOptions};
 use std::sync::Arc;
-use std::thread;
 
 /// Messages that the topic keeps whose older ones go.
 const NEWEST_MAX: u64 = 400;
@@ -133,7 +131,6 @@ impl Era {
         confirmations: u64,
         end: impl FnOnce(&mut BrokerProcess),
     ) {
-        let (address, pace) = (broker.address(), Pace::default());
         let rng = &mut self.rng;
         let publishers = self.publishers.iter_mut().map(|worker| worker as &mut dyn Worker);
         let readers = self.readers.iter_mut().map(|worker| &mut **worker as &mut dyn Worker);
@@ -141,23 +138,7 @@ impl Era {
         let workers = std::iter::once(churn).chain(publishers).chain(readers);
         let mut chosen: Vec<_> = workers.filter(|_| rng.u32(..4) > 0).collect();
         rng.shuffle(&mut chosen);
-        let (came, threads) = thread::scope(|scope| {
-            for worker in chosen {
-                let pace = &pace;
-                scope.spawn(move || {
-                    let _witness = Witness(pace);
-                    let Err(_gone) = worker.work(address, pace);
-                });
-            }
-            let came = pace.wait_for(confirmations);
-            let threads = if came == Came::Stuck { broker.threads() } else { String::new() };
-            // Whatever came, the workers end only when the broker does.
-            end(broker);
-            pace.end();
-            (came, threads)
-        });
-        let confirmed = pace.confirmed();
-        assert_eq!(came, Came::SoFar, "{confirmed} of {confirmations}; the broker:\n{threads}");
+        work_together(chosen, broker, confirmations, end);
     }
 
     /// The broker's end was a crash.

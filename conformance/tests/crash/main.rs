@@ -7,7 +7,7 @@
 //! recovers. What each life has to hold to is in the modules: [`publications`], [`topic_log`],
 //! [`cursor_reader`], [`follower`], [`group`] and [`churn`]. After a few lives, in an era's end,
 //! everything is checked, also over a stop in order; the era's topics are deleted, and the next
-//! era begins on the same directory.
+//! era begins on the same directory. MQTT sessions have eras of their own, see [`mqtt`].
 //!
 //! The seed draws what is done; how the threads meet is left to the machine. To run for long:
 //!
@@ -30,6 +30,7 @@ mod follower;
 mod full_disk;
 mod group;
 mod message;
+mod mqtt;
 mod pace;
 mod publications;
 mod publisher;
@@ -51,15 +52,19 @@ use full_disk::{
     a_full_disk_takes_nothing_that_was_acknowledged,
     a_log_that_cannot_be_written_keeps_nobody_from_an_answer,
 };
+use mqtt::{MqttEra, MqttTally, Restart};
 use protocol::Retention;
 use rustix::process::Signal;
 use settings::{FLAGS, Length};
+use std::fmt::Debug;
+use std::ops::AddAssign;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 for_both_backends! {
     a_killed_broker_keeps_what_it_confirmed,
+    a_killed_broker_keeps_mqtt_sessions,
     a_loss_that_was_told_is_not_told_again,
     quiet_topics_outlive_the_segments_that_busy_ones_fill,
     the_oldest_messages_go_when_the_journal_is_full,
@@ -124,29 +129,11 @@ struct Lives {
 }
 
 fn a_killed_broker_keeps_what_it_confirmed(backend: Backend) {
-    let (seed, length) = (settings::seed(), settings::length());
-    tell(&format!("{}: CRASH_SEED={seed}, {length:?}", backend.name()));
-    let started = Instant::now();
-    let mut lives = Lives { backend, data: DataDir::new(), rng: Rng::with_seed(seed), kills: 0 };
-    let (mut cycles, mut total) = (0, Tally::default());
-    for number in 0.. {
-        let left = match length {
-            Length::Cycles(all) => all - cycles,
-            Length::Time(time) if started.elapsed() < time => CYCLES_PER_ERA,
-            Length::Time(_) => 0,
-        };
-        if left == 0 {
-            break;
-        }
-        let in_era = left.min(CYCLES_PER_ERA);
-        total += lives.live_through(number, in_era);
-        cycles += in_era;
-    }
-    let (kills, seconds) = (lives.kills, started.elapsed().as_secs_f32());
-    tell(&format!(
-        "{}: CRASH_SEED={seed}: {cycles} cycles, {kills} kills, {total:?}, {seconds:.1} s",
-        backend.name()
-    ));
+    Lives::run::<Tally>(backend, Lives::live_through);
+}
+
+fn a_killed_broker_keeps_mqtt_sessions(backend: Backend) {
+    Lives::run::<MqttTally>(backend, Lives::live_through_mqtt);
 }
 
 fn a_loss_that_was_told_is_not_told_again(backend: Backend) {
@@ -168,6 +155,37 @@ fn a_loss_that_was_told_is_not_told_again(backend: Backend) {
 }
 
 impl Lives {
+    /// Has brokers live through as many eras as are asked for, and tells what they did.
+    fn run<T: Default + AddAssign + Debug>(
+        backend: Backend,
+        mut live_through: impl FnMut(&mut Self, u64, u64) -> T,
+    ) {
+        let (seed, length) = (settings::seed(), settings::length());
+        tell(&format!("{}: CRASH_SEED={seed}, {length:?}", backend.name()));
+        let started = Instant::now();
+        let rng = Rng::with_seed(seed);
+        let mut lives = Self { backend, data: DataDir::new(), rng, kills: 0 };
+        let (mut cycles, mut total) = (0, T::default());
+        for number in 0.. {
+            let left = match length {
+                Length::Cycles(all) => all - cycles,
+                Length::Time(time) if started.elapsed() < time => CYCLES_PER_ERA,
+                Length::Time(_) => 0,
+            };
+            if left == 0 {
+                break;
+            }
+            let in_era = left.min(CYCLES_PER_ERA);
+            total += live_through(&mut lives, number, in_era);
+            cycles += in_era;
+        }
+        let (kills, seconds) = (lives.kills, started.elapsed().as_secs_f32());
+        tell(&format!(
+            "{}: CRASH_SEED={seed}: {cycles} cycles, {kills} kills, {total:?}, {seconds:.1} s",
+            backend.name()
+        ));
+    }
+
     fn live_through(&mut self, number: u64, cycles: u64) -> Tally {
         let mut broker = self.start();
         let mut era = Era::begin(number, &broker, self.rng.fork());
@@ -202,6 +220,40 @@ impl Lives {
         assert_eq!(broker.terminate(), Some(0), "the code of a stop in order");
         check_log(&broker);
         tally
+    }
+
+    fn live_through_mqtt(&mut self, number: u64, cycles: u64) -> MqttTally {
+        let mut era = MqttEra::new(number, self.rng.fork());
+        let mut broker = self.start();
+        for _ in 0..cycles {
+            let confirmations = self.draw_confirmations();
+            let end = End::draw(&mut self.rng);
+            era.work(&mut broker, confirmations, |broker| end.bring(broker));
+            broker = self.follow(&broker, end);
+            era.check_retained(&broker);
+        }
+        let (mut broker, tally) = era.finish(broker, |mut broker, how| {
+            let end = match how {
+                Restart::Killed => End::Kill,
+                Restart::Stopped => End::Stop,
+            };
+            end.bring(&mut broker);
+            self.follow(&broker, end)
+        });
+        End::Stop.bring(&mut broker);
+        check_log(&broker);
+        tally
+    }
+
+    /// The broker after one that ended so.
+    #[track_caller]
+    fn follow(&mut self, broker: &BrokerProcess, end: End) -> BrokerProcess {
+        check_log(broker);
+        self.kills += u64::from(end != End::Stop);
+        if self.rng.u32(..4) == 0 {
+            self.kill_while_starting();
+        }
+        self.start()
     }
 
     #[track_caller]

@@ -29,7 +29,7 @@ impl From<io::Error> for Gone {
 }
 
 /// Receives more bytes.
-fn receive(connection: &mut Connection) -> Result<(), Gone> {
+pub(crate) fn receive(connection: &mut Connection) -> Result<(), Gone> {
     for _ in 0..SILENCES_MAX {
         match connection.try_receive() {
             Ok(0) => return Err(Gone),

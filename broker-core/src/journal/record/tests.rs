@@ -86,11 +86,12 @@ fn client_record() -> impl Strategy<Value = ClientRecord<'static>> {
         ),
         (client(), text())
             .prop_map(|(client, filter)| ClientRecord::Unsubscribed { client, filter }),
-        (client(), any::<u16>(), topic(), any::<u64>()).prop_map(
-            |(client, packet_id, topic, offset)| ClientRecord::Sent {
+        (client(), any::<u16>(), topic(), any::<u64>(), text()).prop_map(
+            |(client, packet_id, topic, offset, share)| ClientRecord::Sent {
                 client,
                 packet_id,
                 delivery: Delivery { topic, offset, qos: 2 },
+                share,
             }
         ),
         (client(), any::<u16>())

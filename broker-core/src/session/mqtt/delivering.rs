@@ -286,8 +286,8 @@ impl Session {
             let packet_id = state.window.open(source, Stage::of(qos));
             sending.packet_id = Some(packet_id);
             if qos == QoS::ExactlyOnce {
-                let delivery = (&*topic, packet_id, RETAINED_OFFSET);
-                match record_sent(&self.broker, link, state, delivery, qos) {
+                let from = (&*topic, RETAINED_OFFSET, "");
+                match record_sent(&self.broker, link, state, (packet_id, qos), from) {
                     Ok(recorded) => waits = later(waits, recorded),
                     Err(_) => {
                         state.window.close(packet_id);
@@ -386,8 +386,9 @@ impl Round<'_> {
         self.sent += 1;
         let alias = alias_for(self.link, self.state, self.number);
         if let Some(packet_id) = sending.packet_id {
-            let delivery = (&**self.topic, packet_id, offset);
-            match record_sent(self.broker, self.link, self.state, delivery, qos) {
+            let share = self.state.readers.share(self.number);
+            let from = (&**self.topic, offset, share);
+            match record_sent(self.broker, self.link, self.state, (packet_id, qos), from) {
                 Ok(waits) => self.waits = later(self.waits, waits),
                 Err(refusal) => {
                     self.failed = Some(refusal);
@@ -419,13 +420,13 @@ fn record_sent(
     broker: &Broker,
     link: &Link,
     state: &State,
-    (topic, packet_id, offset): (&Topic, PacketId, u64),
-    qos: QoS,
+    (packet_id, qos): (PacketId, QoS),
+    (topic, offset, share): (&Topic, u64, &str),
 ) -> Result<Option<Waits>, protocol::Refusal> {
     let Some(topic) = topic.stored_id().filter(|_| state.is_stored) else { return Ok(None) };
     let delivery = Delivery { topic, offset, qos: qos.number() };
     let client = link.client.number;
-    let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery };
+    let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery, share };
     match qos {
         QoS::ExactlyOnce => broker.mqtt_record(record, Durability::Sync),
         _ => broker.mqtt_record(record, Durability::Os).map(|_| None),

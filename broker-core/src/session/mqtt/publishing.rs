@@ -209,6 +209,14 @@ impl Session {
         if link.batch.is_empty() {
             return true;
         }
+        // What is in it counts only with what the session then knows of it: nobody may take the
+        // session over in between, nor tell a snapshot of it.
+        let client = Arc::clone(&link.client);
+        let mut state = link.batch.is_alone().then(|| client.lock());
+        if state.as_ref().is_some_and(|state| state.owner != Some(key)) {
+            link.batch.clear();
+            return true;
+        }
         let appended = match self.append_batch(link, turn) {
             // The topic was deleted in the meantime.
             Err(refusal) if refusal.code == Code::UnknownTopic => self.append_anew(link, turn),
@@ -224,11 +232,12 @@ impl Session {
                 let Batch { qos, packet_ids, .. } = &link.batch;
                 let mut received = link.received;
                 if *qos == QoS::ExactlyOnce
-                    && let Some(mut state) = link.state(key)
+                    && let Some(state) = &mut state
                 {
                     state.received.extend(packet_ids.iter().map(|packet_id| packet_id.get()));
                     received = state.received.len();
                 }
+                drop(state);
                 let (qos, count) = (*qos, packet_ids.len());
                 let packets = confirmations(link, qos, ReasonCode::Success, "");
                 link.received = received;
@@ -238,7 +247,10 @@ impl Session {
                     self.answer(Answer::Packets { packets, then }, waits, 0, turn);
                 }
             }
-            Err(refusal) => self.refuse_batch(mqtt, &refusal, turn),
+            Err(refusal) => {
+                drop(state);
+                self.refuse_batch(mqtt, &refusal, turn);
+            }
         }
         true
     }
