@@ -208,11 +208,11 @@ fn subscriptions_are_there_again(backend: Backend, version: Version) {
             let mut client = kept(broker, version, "s");
             assert!(client.connack.session_present);
             let mut publisher = MqttClient::connect(broker, version, "p");
-            publisher.publish_text("t", "1", 2);
-            publisher.publish_text("a/b/c", "2", 2);
             publisher.publish_text("u", "unheard", 2);
-            assert_eq!(client.expect_message("t", "1").qos, 1);
-            assert_eq!(client.expect_message("a/b/c", "2").qos, 2);
+            for (topic, qos) in [("t", 1), ("a/b/c", 2)] {
+                publisher.publish_text(topic, "m", 2);
+                assert_eq!(client.expect_message(topic, "m").qos, qos);
+            }
             client.expect_nothing();
         },
     );
