@@ -289,6 +289,10 @@ fn a_message_under_way_is_sent_again_after_a_restart(backend: Backend, version: 
                 let mut client = subscribe(broker, version);
                 publish(broker, version, "m", qos);
                 first.set(client.read_publish().id);
+                // What was sent need not be stored before it is sent; what is stored behind it
+                // takes it along.
+                let mut other = MqttClient::connect(broker, version, "other");
+                other.publish_text("u", "stored", 1);
             },
             |broker| {
                 let mut client = kept(broker, version, "s");
