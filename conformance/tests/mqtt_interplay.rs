@@ -108,9 +108,10 @@ fn a_wildcard_hears_topics_made_later<C: Speaks>(host: Host) {
     for topic in ["later/made", "exactly", "unheard"] {
         other.create(topic).expect("created");
         other.publish(topic, "m").expect("published");
+        if topic != "unheard" {
+            client.expect_message(topic, "m");
+        }
     }
-    client.expect_message("later/made", "m");
-    client.expect_message("exactly", "m");
     client.expect_nothing();
 }
 

@@ -1,7 +1,8 @@
 //! Whole exchanges: subscribing, publishing and receiving at each quality of service.
 
 use super::{
-    Codes, MqttClient, Property, Publish, puback, pubcomp, pubrec, pubrel, subscribe, unsubscribe,
+    Codes, MqttClient, Property, Publish, pingreq, puback, pubcomp, pubrec, pubrel, subscribe,
+    unsubscribe,
 };
 
 impl MqttClient {
@@ -48,7 +49,7 @@ impl MqttClient {
         self.send_publish(&publish.id(id));
         match qos {
             0 => {
-                self.send(&super::pingreq());
+                self.send(&pingreq());
                 let received = self.read_answer();
                 assert_eq!(received.first, 0xD0, "expected PINGRESP, found {received:?}");
                 0
@@ -92,6 +93,26 @@ impl MqttClient {
     pub fn read_publish(&mut self) -> Publish {
         let version = self.version;
         self.read().publish(version)
+    }
+
+    /// All messages that were sent to it by now, as told by a PINGREQ, each acknowledged. There is
+    /// no order between topics, so no message can tell that those of other topics have come.
+    #[track_caller]
+    pub fn receive_ready(&mut self) -> Vec<Publish> {
+        self.send(&pingreq());
+        let mut ready = Vec::new();
+        loop {
+            let received = self.read();
+            if !received.is_publish() {
+                assert_eq!(received.first, 0xD0, "expected PINGRESP, found {received:?}");
+                break;
+            }
+            ready.push(received.publish(self.version));
+        }
+        for publish in &ready {
+            self.acknowledge(publish);
+        }
+        ready
     }
 
     /// The next packet, which must be a PUBLISH, acknowledged to the end of its exchange.
