@@ -195,6 +195,10 @@ impl Subscriptions {
             group,
             attachments: Vec::new(),
         };
+        if self.slots.is_empty() {
+            // Most topics have one subscription, or none.
+            self.slots.reserve_exact(1);
+        }
         let key = SubscriptionKey(self.slots.insert(subscription));
         self.by_id.insert(id, key);
         if is_group {
@@ -248,7 +252,11 @@ impl Subscriptions {
     /// Attaches a connection.
     pub(super) fn attach(&mut self, key: SubscriptionKey, attachment: Attachment) -> Grip {
         let grip = Grip { key, attachment: attachment.id };
-        self.slots[key.0].attachments.push(attachment);
+        let attachments = &mut self.slots[key.0].attachments;
+        if attachments.is_empty() {
+            attachments.reserve_exact(1);
+        }
+        attachments.push(attachment);
         self.attached.push(grip);
         grip
     }
