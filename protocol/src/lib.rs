@@ -6,8 +6,6 @@
 //! - [`json`]: one JSON object a line, one response line for each request, in order.
 //! - [`native`]: length-prefixed binary frames, batches first, with push delivery.
 //!
-//! [`mqtt`] is MQTT 3.1.1 and 5.0, with packets and reasons of its own.
-//!
 //! [`mqtt`] has packets and reason codes of its own, as its standard says.
 //!
 //! A message is opaque bytes. Messages travel and are stored as a [`Batch`], whose bytes are
