@@ -64,6 +64,8 @@ pub struct Broker {
     ageing: Mutex<Vec<Weak<Topic>>>,
     /// The topics with groups, whose messages come back when they are not acknowledged.
     grouped: Mutex<Vec<Weak<Topic>>>,
+    /// The topics in memory that publications made: nobody was promised how much they keep.
+    unpromised: Mutex<Vec<Weak<Topic>>>,
     /// The topics with cursors that the journal does not know of.
     unsaved: Mutex<Vec<Weak<Topic>>>,
     mqtt: Mqtt,
@@ -113,6 +115,7 @@ impl Broker {
             next_topic: AtomicU64::new(next_topic),
             ageing: Mutex::default(),
             grouped: Mutex::default(),
+            unpromised: Mutex::default(),
             unsaved: Mutex::default(),
             mqtt: Mqtt::default(),
             tally: Tally::default(),
@@ -154,6 +157,7 @@ impl Broker {
             self.bury_dead(&topic, now, wakes);
         }
         self.handle_mqtt_tick(now, wakes);
+        self.relieve_memory(wakes);
         let unsaved = std::mem::take(&mut *self.unsaved.lock().expect(LISTS_LOCK));
         for topic in unsaved.iter().filter_map(Weak::upgrade) {
             topic.save_cursors();
@@ -377,8 +381,31 @@ impl Broker {
             false => TopicOptions::default(),
         };
         match self.create(name, options, wakes) {
-            Err(refusal) if refusal.code != Code::TopicExists => Err(refusal),
-            _ => self.topic(name),
+            Err(refusal) if refusal.code != Code::TopicExists => return Err(refusal),
+            _ => {}
+        }
+        let topic = self.topic(name)?;
+        if topic.stored_id().is_none() {
+            self.unpromised.lock().expect(LISTS_LOCK).push(Arc::downgrade(&topic));
+        }
+        Ok(topic)
+    }
+
+    /// Where the logs in memory come near their bound, topics that publications made give up the
+    /// older half of what they hold, the largest first, so that there is room for new ones.
+    fn relieve_memory(&self, wakes: &mut Wakes) {
+        let max = self.limits.memory_bytes_max;
+        if self.tally.log_bytes() <= max / MEMORY_PARTS * (MEMORY_PARTS - 1) {
+            return;
+        }
+        let topics = living(&self.unpromised).into_iter();
+        let mut topics: Vec<_> = topics.map(|topic| (topic.memory_bytes(), topic)).collect();
+        topics.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (_, topic) in topics {
+            if self.tally.log_bytes() <= max / MEMORY_PARTS * (MEMORY_PARTS - 2) {
+                return;
+            }
+            topic.give_up_half(self, wakes);
         }
     }
 
@@ -444,6 +471,9 @@ fn living(list: &Mutex<Vec<Weak<Topic>>>) -> Vec<Arc<Topic>> {
     list.retain(|topic| topic.strong_count() > 0);
     list.iter().filter_map(Weak::upgrade).collect()
 }
+
+/// Memory is relieved where it is full but for one of so many parts, down to one part less.
+const MEMORY_PARTS: usize = 4;
 
 const LISTS_LOCK: &str = "no thread panics while it holds a list of topics";
 const TOPICS_LOCK: &str = "no thread panics while it holds the lock of all topics";

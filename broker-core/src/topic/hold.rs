@@ -77,7 +77,7 @@ impl State {
     }
 
     /// Offset of the oldest message that a connected subscriber is waited for with.
-    fn needed_floor(&self) -> u64 {
+    pub(super) fn needed_floor(&self) -> u64 {
         let waited_for = self.subscriptions.attached().filter(|(.., a)| !a.overrun);
         waited_for
             .map(|(_, subscription, _)| subscription.needed_offset())

@@ -209,6 +209,20 @@ impl Topic {
         Ok(ids)
     }
 
+    /// Bytes of it that are in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.lock().log.memory_bytes()
+    }
+
+    /// Gives up the older half of its messages, but for those that a connected subscriber has yet
+    /// to read.
+    pub(crate) fn give_up_half(&self, broker: &Broker, wakes: &mut Wakes) {
+        let mut state = self.lock();
+        let before = state.log.memory_bytes();
+        state.give_up_half(wakes);
+        broker.tally().log_bytes_moved(before, state.log.memory_bytes());
+    }
+
     /// Takes away what is too old.
     pub(crate) fn handle_tick(&self, now: Now, broker: &Broker, wakes: &mut Wakes) {
         let mut state = self.lock();

@@ -81,6 +81,20 @@ impl State {
         dropped
     }
 
+    /// Gives up the older half of the messages, as far as no connected subscriber needs them.
+    pub(super) fn give_up_half(&mut self, wakes: &mut Wakes) {
+        let before = self.log.first_offset();
+        // One that is all in one piece goes as a whole.
+        let middle = match self.log.middle_offset() {
+            middle if middle > before => middle,
+            _ => self.log.next_offset(),
+        };
+        self.log.trim_before(middle.min(self.needed_floor()));
+        if self.log.first_offset() > before {
+            self.wake_held(wakes);
+        }
+    }
+
     /// Takes away what is too old; publishers that waited for room may have it.
     pub(super) fn trim_older(&mut self, now: Now, wakes: &mut Wakes) {
         let Some(age_ms_max) = self.bounds.age_ms_max else { return };
