@@ -2,6 +2,9 @@
 
 use super::byte_pipe::BytePipe;
 use super::disk::Disk;
+use super::mqtt::Mqtt;
+use super::mqtt_wire::MqttTerms;
+use super::nats::Nats;
 use super::null::Null;
 use super::redis::Redis;
 use super::redis_streams::RedisStreams;
@@ -109,13 +112,17 @@ pub enum DriverKind {
     Redis,
     /// Redis over RESP: its streams, which it keeps.
     RedisStreams,
+    /// Any MQTT broker: Tandem's, or another's.
+    Mqtt,
+    /// NATS over its text protocol, without its store.
+    Nats,
     /// No broker: a file that is written and synced.
     Disk,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
@@ -123,6 +130,8 @@ impl DriverKind {
         Self::Null,
         Self::Redis,
         Self::RedisStreams,
+        Self::Mqtt,
+        Self::Nats,
         Self::Disk,
     ];
 
@@ -137,6 +146,8 @@ impl DriverKind {
             Self::Null => "null",
             Self::Redis => "redis",
             Self::RedisStreams => "redis-streams",
+            Self::Mqtt => "mqtt",
+            Self::Nats => "nats",
             Self::Disk => "disk",
         }
     }
@@ -154,6 +165,8 @@ impl DriverKind {
             Self::Null => "no broker at all: the load generator's own ceiling",
             Self::Redis => "redis-server: PUBLISH, acknowledged and streamed",
             Self::RedisStreams => "redis-server: XADD and XREAD, on streams that it keeps",
+            Self::Mqtt => "any MQTT broker: QoS 0 streamed, QoS 1 acknowledged",
+            Self::Nats => "nats-server: PUB streamed, PUB with PING acknowledged",
             Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
     }
@@ -166,7 +179,9 @@ impl DriverKind {
             | Self::TandemClient
             | Self::TandemJson
             | Self::Redis
-            | Self::RedisStreams => BrokerKind::Broker,
+            | Self::RedisStreams
+            | Self::Mqtt
+            | Self::Nats => BrokerKind::Broker,
             Self::BytePipe | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
@@ -191,7 +206,9 @@ impl DriverKind {
             | Self::TandemClient
             | Self::TandemJson
             | Self::Redis
-            | Self::RedisStreams => "in memory",
+            | Self::RedisStreams
+            | Self::Mqtt
+            | Self::Nats => "in memory",
             Self::BytePipe | Self::Null => "none",
             Self::Disk => "after fdatasync",
         }
@@ -213,6 +230,12 @@ impl DriverKind {
             Self::RedisStreams => Support::Meaningless(
                 "Redis streams are not created, and who reads them is not known to the server",
             ),
+            Self::Mqtt => Support::Meaningless(
+                "MQTT topics are not created or deleted, and a subscriber cannot pull",
+            ),
+            Self::Nats => Support::Meaningless(
+                "NATS subjects are not created or deleted, and a subscriber cannot pull",
+            ),
         }
     }
 
@@ -223,13 +246,15 @@ impl DriverKind {
             (Self::TandemJson, _) => {
                 Support::Meaningless("JSON lines have no push delivery; use tandem-native")
             }
-            (Self::TandemNative | Self::Null | Self::Redis, _)
+            (Self::TandemNative | Self::Null | Self::Redis | Self::Mqtt | Self::Nats, _)
             | (Self::TandemClient | Self::BytePipe, StreamDemand::Delivered)
             | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
             (Self::TandemClient, _) => {
                 Support::Meaningless("acknowledged streams are sent by tandem-native only")
             }
-            (Self::BytePipe, _) => Support::Meaningless("a byte pipe acknowledges nothing"),
+            (Self::BytePipe, _) => {
+                Support::Meaningless("a byte pipe acknowledges nothing")
+            }
             (Self::RedisStreams, StreamDemand::DeliveredAndAcknowledged) => Support::Meaningless(
                 "a reader of a Redis stream asks for each piece; only its publishers are measured",
             ),
@@ -248,17 +273,20 @@ impl DriverKind {
             Self::TandemClient | Self::TandemJson => {
                 Support::Meaningless("backlogs are made and read by tandem-native only")
             }
-            Self::BytePipe | Self::Null | Self::Redis => {
+            Self::Mqtt => {
+                Support::Meaningless("sessions that are away are not driven; use tandem-native")
+            }
+            Self::BytePipe | Self::Null | Self::Redis | Self::Nats => {
                 Support::Meaningless("what nobody reads is not kept")
             }
         }
     }
 
-    /// The driver for a broker at `endpoint`.
+    /// The driver for a broker at `endpoint`, which is spoken to on these terms if it speaks MQTT.
     ///
     /// # Errors
     /// [`DriverError::Unexpected`] for a driver that needs another kind of endpoint.
-    pub fn open(self, endpoint: Endpoint) -> Result<Box<dyn Driver>, DriverError> {
+    pub fn open(self, endpoint: Endpoint, mqtt: MqttTerms) -> Result<Box<dyn Driver>, DriverError> {
         let address = match (self, endpoint) {
             (Self::Null, _) => return Ok(Box::new(Null::default())),
             (Self::Disk, Endpoint::Directory(directory)) => {
@@ -275,6 +303,8 @@ impl DriverKind {
             Self::BytePipe => Box::new(BytePipe::new(address)),
             Self::Redis => Box::new(Redis::new(address)),
             Self::RedisStreams => Box::new(RedisStreams::new(address)),
+            Self::Mqtt => Box::new(Mqtt::new(address, mqtt)),
+            Self::Nats => Box::new(Nats::new(address)),
             Self::Null | Self::Disk => unreachable!("answered above"),
         })
     }
