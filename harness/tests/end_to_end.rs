@@ -79,6 +79,20 @@ fn every_shape_goes_through_the_byte_pipe_whole() {
     assert!(pipe.marks.iter().any(|mark| mark.label.starts_with("stream 3→4")));
 }
 
+#[test]
+fn every_shape_goes_through_the_byte_pipe_by_mqtt_too() {
+    let shapes = [(1, 1, 16), (1, 5, 100), (5, 1, 100), (3, 4, 1000)];
+    let streams: String = shapes.map(|(p, s, bytes)| stream(p, s, bytes)).concat();
+    for keys in [
+        "driver = \"byte-pipe-mqtt\"",
+        "driver = \"mqtt\"",
+        "driver = \"mqtt\"\nmqtt_version = \"5.0\"",
+    ] {
+        let config = byte_pipe_config(&streams).replacen("driver = \"byte-pipe\"", keys, 1);
+        check_streams(&finished(&config), 1000);
+    }
+}
+
 const MOSQUITTO: &str = "driver = \"mqtt\"\ncommand = [\"mosquitto\", \"-c\", \"{config_file}\"]\n\
     config_file = \"\"\"\nlistener {port} 127.0.0.1\nallow_anonymous true\n\
     max_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\n\"\"\"\n";

@@ -106,6 +106,8 @@ pub enum DriverKind {
     TandemJson,
     /// The byte pipe: the ceiling of any broker.
     BytePipe,
+    /// The byte pipe spoken to by MQTT: the ceiling of the load generator where it speaks MQTT.
+    BytePipeMqtt,
     /// No broker: the ceiling of the load generator.
     Null,
     /// Redis over RESP: its channels, which keep nothing.
@@ -122,11 +124,12 @@ pub enum DriverKind {
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
         Self::BytePipe,
+        Self::BytePipeMqtt,
         Self::Null,
         Self::Redis,
         Self::RedisStreams,
@@ -143,6 +146,7 @@ impl DriverKind {
             Self::TandemClient => "tandem-client",
             Self::TandemJson => "tandem-json",
             Self::BytePipe => "byte-pipe",
+            Self::BytePipeMqtt => "byte-pipe-mqtt",
             Self::Null => "null",
             Self::Redis => "redis",
             Self::RedisStreams => "redis-streams",
@@ -162,6 +166,7 @@ impl DriverKind {
             Self::BytePipe => {
                 "a process that copies bytes and parses nothing: any broker's ceiling"
             }
+            Self::BytePipeMqtt => "the byte pipe by MQTT: the ceiling of streams of QoS 0",
             Self::Null => "no broker at all: the load generator's own ceiling",
             Self::Redis => "redis-server: PUBLISH, acknowledged and streamed",
             Self::RedisStreams => "redis-server: XADD and XREAD, on streams that it keeps",
@@ -182,7 +187,7 @@ impl DriverKind {
             | Self::RedisStreams
             | Self::Mqtt
             | Self::Nats => BrokerKind::Broker,
-            Self::BytePipe | Self::Null | Self::Disk => BrokerKind::Ceiling,
+            Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
 
@@ -209,7 +214,7 @@ impl DriverKind {
             | Self::RedisStreams
             | Self::Mqtt
             | Self::Nats => "in memory",
-            Self::BytePipe | Self::Null => "none",
+            Self::BytePipe | Self::BytePipeMqtt | Self::Null => "none",
             Self::Disk => "after fdatasync",
         }
     }
@@ -221,6 +226,7 @@ impl DriverKind {
             Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Null => {
                 Support::Measured
             }
+            Self::BytePipeMqtt => Support::Meaningless("a byte pipe has no PUBACK to give"),
             _ if operation == Operation::Publish => Support::Measured,
             Self::BytePipe => Support::Meaningless("a byte pipe has no topics; it only echoes"),
             Self::Disk => Support::Meaningless("a file has no topics; it is only written"),
@@ -247,12 +253,12 @@ impl DriverKind {
                 Support::Meaningless("JSON lines have no push delivery; use tandem-native")
             }
             (Self::TandemNative | Self::Null | Self::Redis | Self::Mqtt | Self::Nats, _)
-            | (Self::TandemClient | Self::BytePipe, StreamDemand::Delivered)
+            | (Self::TandemClient | Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
             | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
             (Self::TandemClient, _) => {
                 Support::Meaningless("acknowledged streams are sent by tandem-native only")
             }
-            (Self::BytePipe, _) => {
+            (Self::BytePipe | Self::BytePipeMqtt, _) => {
                 Support::Meaningless("a byte pipe acknowledges nothing")
             }
             (Self::RedisStreams, StreamDemand::DeliveredAndAcknowledged) => Support::Meaningless(
@@ -276,7 +282,7 @@ impl DriverKind {
             Self::Mqtt => {
                 Support::Meaningless("sessions that are away are not driven; use tandem-native")
             }
-            Self::BytePipe | Self::Null | Self::Redis | Self::Nats => {
+            Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Redis | Self::Nats => {
                 Support::Meaningless("what nobody reads is not kept")
             }
         }
@@ -304,6 +310,7 @@ impl DriverKind {
             Self::Redis => Box::new(Redis::new(address)),
             Self::RedisStreams => Box::new(RedisStreams::new(address)),
             Self::Mqtt => Box::new(Mqtt::new(address, mqtt)),
+            Self::BytePipeMqtt => Box::new(Mqtt::new(address, MqttTerms::default())),
             Self::Nats => Box::new(Nats::new(address)),
             Self::Null | Self::Disk => unreachable!("answered above"),
         })
