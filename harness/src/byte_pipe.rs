@@ -9,10 +9,18 @@
 //! | PING | PONG | a publisher: what it sends goes to every subscriber |
 //! | INFO | the request itself | an echo: what it sends comes back |
 //!
+//! A connection may speak MQTT instead, whose first byte is another: CONNECT is answered with CONNACK,
+//! and what comes next is SUBSCRIBE, or makes a publisher. PINGREQ is answered in its place in the
+//! stream.
+//!
 //! Nothing of a frame is looked at but its length, so that the frames of two publishers do not
-//! run into each other. A publisher's thread reads as much as there is and writes it to every
-//! subscriber itself, blocking where one is slow.
+//! run into each other, and of a packet no more than its first byte besides. A publisher's thread
+//! reads as much as there is and writes it to every subscriber itself, blocking where one is slow.
 
+mod framing;
+mod mqtt;
+
+use framing::{Framing, Piece};
 use protocol::Response;
 use protocol::native::{
     BROKER_GREETING_BYTES, BrokerGreeting, CLIENT_GREETING_BYTES, FRAME_HEADER_BYTES, FrameDecoder,
@@ -62,7 +70,12 @@ pub fn serve(listener: &TcpListener) -> io::Result<()> {
 fn serve_connection(mut socket: TcpStream, subscribers: &Subscribers) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut greeting = [0; CLIENT_GREETING_BYTES];
-    socket.read_exact(&mut greeting)?;
+    let (first, rest) = greeting.split_at_mut(1);
+    socket.read_exact(first)?;
+    if first[0] == mqtt::CONNECT_FIRST_BYTE {
+        return mqtt::serve_connection(socket, subscribers);
+    }
+    socket.read_exact(rest)?;
     check_client_greeting(&greeting).map_err(invalid)?;
     socket.write_all(&broker_greeting())?;
 
@@ -81,7 +94,7 @@ fn serve_connection(mut socket: TcpStream, subscribers: &Subscribers) -> io::Res
         protocol::Request::Ping => {
             encode_response(&Response::Pong, frame.correlation, &mut answer);
             socket.write_all(&answer)?;
-            serve_publisher(&mut socket, subscribers)
+            serve_publisher(&mut socket, subscribers, Framing::Native, &[])
         }
         protocol::Request::Info => {
             socket.write_all(&request)?;
@@ -137,26 +150,53 @@ fn serve_subscriber(
     closed.map(|_| ())
 }
 
-fn serve_publisher(socket: &mut TcpStream, subscribers: &Subscribers) -> io::Result<()> {
+/// Passes on what is sent, `held` first.
+fn serve_publisher(
+    socket: &mut TcpStream,
+    subscribers: &Subscribers,
+    framing: Framing,
+    held: &[u8],
+) -> io::Result<()> {
     let mut input = vec![0; READ_BYTES];
-    let mut held_bytes = 0;
+    let mut held_bytes = held.len();
+    input[..held_bytes].copy_from_slice(held);
     loop {
+        let done_bytes = pass_on(socket, subscribers, framing, &input[..held_bytes])?;
+        input.copy_within(done_bytes..held_bytes, 0);
+        held_bytes -= done_bytes;
+        if held_bytes == input.len() {
+            // One frame is larger than the whole room.
+            input.resize(2 * input.len(), 0);
+        }
         let read_bytes = socket.read(&mut input[held_bytes..])?;
         if read_bytes == 0 {
             return Ok(());
         }
         held_bytes += read_bytes;
-        let whole_bytes = whole_frames_bytes(&input[..held_bytes])?;
-        let listed = lock(subscribers).clone();
-        for subscriber in &listed {
-            subscriber.write(&input[..whole_bytes]);
+    }
+}
+
+/// Writes all that is whole to every subscriber; how much of the input that was.
+fn pass_on(
+    socket: &mut TcpStream,
+    subscribers: &Subscribers,
+    framing: Framing,
+    input: &[u8],
+) -> io::Result<usize> {
+    let mut done_bytes = 0;
+    loop {
+        let Piece { whole_bytes, ping_bytes } = framing.first_piece(&input[done_bytes..])?;
+        if whole_bytes > 0 {
+            let listed = lock(subscribers).clone();
+            for subscriber in &listed {
+                subscriber.write(&input[done_bytes..done_bytes + whole_bytes]);
+            }
         }
-        input.copy_within(whole_bytes..held_bytes, 0);
-        held_bytes -= whole_bytes;
-        if held_bytes == input.len() {
-            // One frame is larger than the whole room.
-            input.resize(2 * input.len(), 0);
+        done_bytes += whole_bytes + ping_bytes;
+        if ping_bytes == 0 {
+            return Ok(done_bytes);
         }
+        socket.write_all(&mqtt::PINGRESP)?;
     }
 }
 
@@ -168,26 +208,6 @@ impl Subscriber {
             drop(self.socket.shutdown(Shutdown::Both));
         }
     }
-}
-
-/// Length of the whole frames at the start of `input`.
-fn whole_frames_bytes(input: &[u8]) -> io::Result<usize> {
-    const LENGTH_BYTES: usize = 4;
-    let mut whole_bytes = 0;
-    while let Some((length, _)) = input[whole_bytes..].split_first_chunk::<LENGTH_BYTES>() {
-        let length = u32::from_le_bytes(*length);
-        if length > FRAME_BYTES_MAX {
-            return Err(invalid(format!(
-                "expected frames of at most {FRAME_BYTES_MAX} bytes, found {length}"
-            )));
-        }
-        let end = whole_bytes + LENGTH_BYTES + length as usize;
-        if end > input.len() {
-            break;
-        }
-        whole_bytes = end;
-    }
-    Ok(whole_bytes)
 }
 
 fn serve_echo(socket: &mut TcpStream) -> io::Result<()> {
@@ -208,23 +228,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn invalid(reason: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, reason)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_frames_are_passed_on() {
-        let frame = [8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-        let stream = [frame, frame].concat();
-        let whole = |bytes: usize| whole_frames_bytes(&stream[..bytes]).unwrap();
-        assert_eq!([whole(0), whole(3), whole(11), whole(12), whole(23)], [0, 0, 0, 12, 12]);
-        assert_eq!(whole(24), 24);
-    }
-
-    #[test]
-    fn a_length_that_no_frame_has_ends_the_connection() {
-        assert!(whole_frames_bytes(&[0xFF; 12]).is_err());
-    }
 }

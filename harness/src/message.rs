@@ -95,6 +95,8 @@ pub fn blank_payload(payload_bytes: usize) -> Vec<u8> {
 pub struct StampedBatch {
     bytes: Vec<u8>,
     first_payload_at: usize,
+    /// Bytes of each message before its payload.
+    payload_at: usize,
     stride_bytes: usize,
     count: u32,
 }
@@ -114,7 +116,14 @@ impl StampedBatch {
             bytes.len()
         );
         let first_payload_at = bytes.len() - messages_bytes + payload_at;
-        Self { bytes, first_payload_at, stride_bytes, count }
+        Self { bytes, first_payload_at, payload_at, stride_bytes, count }
+    }
+
+    /// The same with `tail` behind the last message.
+    #[must_use]
+    pub fn with_tail(mut self, tail: &[u8]) -> Self {
+        self.bytes.extend_from_slice(tail);
+        self
     }
 
     /// How many messages it holds.
@@ -129,11 +138,20 @@ impl StampedBatch {
         debug_assert_eq!(stamp.count, self.count);
         let Self { first_payload_at, stride_bytes, .. } = *self;
         let messages = self.bytes[first_payload_at..].chunks_mut(stride_bytes);
-        for (index, payload) in (0u64..).zip(messages) {
+        // A tail may come after as many chunks as there are messages.
+        for (index, payload) in (0..u64::from(self.count)).zip(messages) {
             let sent_ns = stamp.sent_ns + index * stamp.spacing_ns;
             let sequence = stamp.first_sequence + index;
             Stamp { sent_ns, producer, sequence }.write(payload);
         }
+    }
+
+    /// What stands before each payload, for what else differs from one message to the next.
+    #[inline]
+    pub fn heads_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let Self { first_payload_at, payload_at, stride_bytes, count, .. } = *self;
+        let messages = self.bytes[first_payload_at - payload_at..].chunks_mut(stride_bytes);
+        messages.take(count as usize).map(move |message| &mut message[..payload_at])
     }
 
     /// The encoded messages.
@@ -170,6 +188,17 @@ mod tests {
                 (stamp(1010, 42), b"abcd")
             ]
         );
+    }
+
+    #[test]
+    fn a_tail_is_left_alone_and_heads_are_what_stands_before_payloads() {
+        let messages = [b"h:".as_slice(), &blank_payload(16)].concat().repeat(2);
+        let mut batch = StampedBatch::new(messages, 2, 18, 2).with_tail(&[b'!'; 40]);
+        batch.renew(1, BatchStamp { count: 2, first_sequence: 0, sent_ns: 1, spacing_ns: 1 });
+        let heads: Vec<_> = batch.heads_mut().map(|head| head.to_vec()).collect();
+        assert_eq!(heads, [b"h:", b"h:"]);
+        assert_eq!(Stamp::read(&batch.bytes()[20..]).unwrap().sequence, 1);
+        assert_eq!(batch.bytes()[36..], [b'!'; 40]);
     }
 
     #[test]

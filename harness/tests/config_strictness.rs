@@ -1,6 +1,8 @@
 //! Every wrong configuration is refused with its key and its line.
 
 use harness::config::Config;
+use harness::drivers::{MqttTerms, MqttVersion};
+use protocol::mqtt::QoS;
 
 const GOOD: &str = r#"name = "good"
 [[brokers]]
@@ -153,6 +155,34 @@ fn a_broker_is_started_or_addressed_but_never_both() {
     let nowhere = "driver = \"redis\"\naddress = \"localhost\"";
     check("driver = \"null\"", nowhere, 5, &["`address`", "127.0.0.1:8080"]);
     check("driver = \"null\"", "driver = \"null\"\ncommand = [\"x\"]", 5, &["`command`", "null"]);
+}
+
+#[test]
+fn a_configuration_file_needs_a_command_that_names_it_and_the_other_way_round() {
+    let good = "driver = \"null\"";
+    let file = "driver = \"mqtt\"\ncommand = [\"x\"]\nconfig_file = \"port {port}\"";
+    check(good, file, 6, &["`config_file`", "{config_file}"]);
+    let command = "driver = \"mqtt\"\ncommand = [\"x\", \"-c={config_file}\"]";
+    check(good, command, 5, &["`command`", "a `config_file`"]);
+}
+
+#[test]
+fn only_who_speaks_mqtt_has_its_terms() {
+    let mqtt = "driver = \"mqtt\"\naddress = \"127.0.0.1:1883\"";
+    let good = "driver = \"null\"";
+    check(good, &format!("{mqtt}\nqos = 2"), 6, &["`qos`", "0 to 1", "found 2"]);
+    check(good, &format!("{mqtt}\nmqtt_version = \"4\""), 6, &["`mqtt_version`", "3.1.1"]);
+    check(good, "driver = \"null\"\nqos = 0", 5, &["`qos`", "null does not speak MQTT"]);
+    let version = "driver = \"null\"\nmqtt_version = \"5.0\"";
+    check(good, version, 5, &["`mqtt_version`", "null does not speak MQTT"]);
+    for (keys, version, qos) in [
+        ("", MqttVersion::V311, QoS::AtMostOnce),
+        ("\nmqtt_version = \"5.0\"\nqos = 1", MqttVersion::V5, QoS::AtLeastOnce),
+    ] {
+        let config = Config::parse(&GOOD.replacen(good, &(mqtt.to_owned() + keys), 1)).unwrap();
+        assert_eq!(config.brokers[0].mqtt, Some(MqttTerms { version, qos }));
+        assert_eq!(Config::parse(&config.to_toml()).unwrap(), config);
+    }
 }
 
 #[test]

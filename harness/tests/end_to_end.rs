@@ -80,6 +80,62 @@ fn every_shape_goes_through_the_byte_pipe_whole() {
 }
 
 #[test]
+fn every_shape_goes_through_the_byte_pipe_by_mqtt_too() {
+    let shapes = [(1, 1, 16), (1, 5, 100), (5, 1, 100), (3, 4, 1000)];
+    let streams: String = shapes.map(|(p, s, bytes)| stream(p, s, bytes)).concat();
+    for keys in [
+        "driver = \"byte-pipe-mqtt\"",
+        "driver = \"mqtt\"",
+        "driver = \"mqtt\"\nmqtt_version = \"5.0\"",
+    ] {
+        let config = byte_pipe_config(&streams).replacen("driver = \"byte-pipe\"", keys, 1);
+        check_streams(&finished(&config), 1000);
+    }
+}
+
+const MOSQUITTO: &str = "driver = \"mqtt\"\ncommand = [\"mosquitto\", \"-c\", \"{config_file}\"]\n\
+    config_file = \"\"\"\nlistener {port} 127.0.0.1\nallow_anonymous true\n\
+    max_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\n\"\"\"\n";
+
+const NATS: &str = "driver = \"nats\"\ncommand = [\"nats-server\", \"-c\", \"{config_file}\"]\n\
+    config_file = \"listen: '127.0.0.1:{port}'\"\n";
+
+/// Streams with and without acknowledgements lose nothing, and publications are answered, if the
+/// peer is installed.
+fn check_peer(keys: &str) {
+    let streams = stream(2, 3, 100)
+        + "[[streams]]\npublishers = 2\nsubscribers = 2\npayload_bytes = [40]\n\
+           acks = 3\nbatch = 7\nmessages = 1000\nwarmup_ms = 5\n"
+        + "[operations]\nlist = [\"publish\"]\nclients = [2]\ncount = 50\n";
+    let config = format!("name = \"peer\"\n[[brokers]]\nname = \"peer\"\n{keys}{streams}");
+    let finished = finished(&config);
+    if let [skipped] = finished.record.skipped.as_slice() {
+        assert!(skipped.reason.contains("apt-get install"), "{skipped:?}");
+        return;
+    }
+    check_streams(&finished, 1000);
+    let peer = &finished.record.brokers[0];
+    assert!(peer.version.starts_with(|first: char| first.is_ascii_digit()), "{}", peer.version);
+    let acknowledged = peer.streams[1].acknowledged.as_ref().unwrap();
+    assert_eq!((acknowledged.messages, acknowledged.latency.count), (1000, 1000));
+    assert_eq!((peer.operations[0].count, peer.operations[0].errors), (100, 0));
+}
+
+#[test]
+fn mosquitto_is_driven_with_both_versions_and_qualities_of_service() {
+    for version in ["3.1.1", "5.0"] {
+        for qos in [0, 1] {
+            check_peer(&format!("{MOSQUITTO}mqtt_version = \"{version}\"\nqos = {qos}\n"));
+        }
+    }
+}
+
+#[test]
+fn nats_is_driven_and_acknowledges_by_pong() {
+    check_peer(NATS);
+}
+
+#[test]
 fn a_paced_stream_sends_what_is_due_and_no_more() {
     let paced = "[[streams]]\npublishers = 2\nsubscribers = 1\npayload_bytes = [16]\n\
                  duration_ms = 50\nload = { rate_per_s = 2000 }\n";

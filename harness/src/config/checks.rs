@@ -1,13 +1,11 @@
 //! From the keys that were written to the configuration that is meant.
 
+mod brokers;
 mod piles;
 
-use super::keys::{BrokerKeys, ConfigKeys, OperationsKeys, StreamKeys};
-use super::{
-    BrokerConfig, Config, ConfigError, OperationsConfig, OperationsExtent, StreamConfig,
-    StreamExtent,
-};
-use crate::drivers::{DriverKind, Operation, Support};
+use super::keys::{ConfigKeys, OperationsKeys, StreamKeys};
+use super::{Config, ConfigError, OperationsConfig, OperationsExtent, StreamConfig, StreamExtent};
+use crate::drivers::Operation;
 use crate::message::MESSAGE_BYTES_MIN;
 use measure::StreamLoad;
 use std::collections::BTreeSet;
@@ -19,7 +17,6 @@ const REPEAT_RANGE: RangeInclusive<u32> = 1..=100;
 const CONNECTIONS_RANGE: RangeInclusive<u32> = 1..=1_000;
 const DURATION_MS_RANGE: RangeInclusive<u64> = 1..=600_000;
 const WARMUP_MS_RANGE: RangeInclusive<u64> = 0..=60_000;
-const IDLE_RANGE: RangeInclusive<u32> = 0..=1_000_000;
 const COUNT_RANGE: RangeInclusive<u64> = 1..=10_000_000;
 const MESSAGES_RANGE: RangeInclusive<u64> = 1..=10_000_000_000;
 const BATCH_RANGE: RangeInclusive<u32> = 1..=65_536;
@@ -126,100 +123,6 @@ impl Check<'_> {
         }
         let expected = "letters, digits, \"-\", \"_\" and \".\", no \".\" first";
         Err(self.impossible(key, name, expected, format!("{text:?}")))
-    }
-
-    fn brokers(&self, keys: Vec<Spanned<BrokerKeys>>) -> Result<Vec<BrokerConfig>, ConfigError> {
-        if keys.is_empty() {
-            return Err(self.nowhere("brokers", "at least one [[brokers]] table"));
-        }
-        let mut names = BTreeSet::new();
-        keys.into_iter()
-            .map(|keys| {
-                let keys = keys.into_inner();
-                if !names.insert(keys.name.as_ref().clone()) {
-                    let found = format!("{:?} for the second time", keys.name.as_ref());
-                    return Err(self.impossible("name", &keys.name, "a name of its own", found));
-                }
-                self.broker(keys)
-            })
-            .collect()
-    }
-
-    fn broker(&self, keys: BrokerKeys) -> Result<BrokerConfig, ConfigError> {
-        let BrokerKeys {
-            name,
-            driver,
-            command,
-            address,
-            guarantee,
-            idle_topics,
-            idle_subscriptions,
-        } = keys;
-        self.name("name", &name)?;
-        match (driver, &command, &address) {
-            (driver, None, None) if !driver.needs_process() => {}
-            (driver, Some(found), _) if !driver.needs_process() => {
-                return Err(self.impossible("command", found, no_process(driver), "one"));
-            }
-            (driver, None, Some(found)) if !driver.needs_process() => {
-                return Err(self.impossible("address", found, no_process(driver), "one"));
-            }
-            (_, None, None) => {
-                let expected = "a `command` to start it, or the `address` of one that runs";
-                return Err(self.impossible("name", &name, expected, "neither"));
-            }
-            (_, Some(_), Some(found)) => {
-                let expected = "either a `command` or an `address`";
-                return Err(self.impossible("address", found, expected, "both"));
-            }
-            (_, Some(command), None) if command.as_ref().is_empty() => {
-                return Err(self.impossible("command", command, "a program to start", "nothing"));
-            }
-            (_, Some(_), None) | (_, None, Some(_)) => {}
-        }
-        let address = address
-            .map(|address| {
-                address.as_ref().parse().map_err(|_| {
-                    let expected = "an address such as \"127.0.0.1:8080\"";
-                    self.impossible(
-                        "address",
-                        &address,
-                        expected,
-                        format!("{:?}", address.as_ref()),
-                    )
-                })
-            })
-            .transpose()?;
-        Ok(BrokerConfig {
-            name: name.into_inner(),
-            driver,
-            command: command.map(Spanned::into_inner),
-            address,
-            guarantee: guarantee.unwrap_or_else(|| driver.default_guarantee().to_owned()),
-            idle_topics: self.idle(driver, Operation::Create, "idle_topics", idle_topics)?,
-            idle_subscriptions: self.idle(
-                driver,
-                Operation::Subscribe,
-                "idle_subscriptions",
-                idle_subscriptions,
-            )?,
-        })
-    }
-
-    /// How much idle company a broker has, made by `operation`.
-    fn idle(
-        &self,
-        driver: DriverKind,
-        operation: Operation,
-        key: &'static str,
-        value: Option<Spanned<u32>>,
-    ) -> Result<u32, ConfigError> {
-        let Some(value) = value else { return Ok(0) };
-        if let (Support::Meaningless(_), 1..) = (driver.operation(operation), *value.as_ref()) {
-            let expected = format!("none: {} cannot {}", driver.name(), operation.name());
-            return Err(self.impossible(key, &value, expected, value.as_ref().to_string()));
-        }
-        self.within(key, Some(&value), &IDLE_RANGE, 0)
     }
 
     fn operations(&self, table: &Spanned<OperationsKeys>) -> Result<OperationsConfig, ConfigError> {
@@ -384,8 +287,4 @@ impl Check<'_> {
         }
         Ok(values.clone())
     }
-}
-
-fn no_process(driver: DriverKind) -> String {
-    format!("none: {} is no process", driver.name())
 }

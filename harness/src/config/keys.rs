@@ -1,7 +1,7 @@
 //! The keys of a configuration as they are written, each with its place in the text.
 
 use super::LagPolicyChoice;
-use crate::drivers::{DriverKind, Operation};
+use crate::drivers::{DriverKind, MqttVersion, Operation};
 use measure::{PageCache, StopKind, StreamLoad};
 use serde::Deserialize;
 use std::num::NonZeroU64;
@@ -34,8 +34,11 @@ pub(super) struct BrokerKeys {
     pub(super) name: Spanned<String>,
     pub(super) driver: DriverKind,
     pub(super) command: Option<Spanned<Vec<String>>>,
+    pub(super) config_file: Option<Spanned<String>>,
     pub(super) address: Option<Spanned<String>>,
     pub(super) guarantee: Option<String>,
+    pub(super) mqtt_version: Option<Spanned<MqttVersion>>,
+    pub(super) qos: Option<Spanned<u8>>,
     pub(super) idle_topics: Option<Spanned<u32>>,
     pub(super) idle_subscriptions: Option<Spanned<u32>>,
 }

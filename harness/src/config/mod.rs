@@ -29,6 +29,15 @@
 //! guarantee = "after fdatasync" # brokers are ranked only among those with the same one
 //!
 //! [[brokers]]
+//! name = "mosquitto"
+//! driver = "mqtt"               # or any other broker of MQTT, Tandem's among them
+//! # "{config_file}" is a file with the text below, in which "{port}" is a free port as well.
+//! command = ["mosquitto", "-c", "{config_file}"]
+//! config_file = "listener {port} 127.0.0.1"
+//! # mqtt_version = "3.1.1"      # or "5.0"
+//! # qos = 0                     # of streams; 1: acknowledged by brokers and subscribers
+//!
+//! [[brokers]]
 //! name = "disk"                 # the ceiling of any broker that writes to the same disk
 //! driver = "disk"
 //!
@@ -79,7 +88,7 @@ mod keys;
 
 pub use error::ConfigError;
 
-use crate::drivers::{DriverKind, Operation};
+use crate::drivers::{DriverKind, MqttTerms, Operation};
 use measure::{PageCache, StopKind, StreamLoad};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -127,11 +136,17 @@ pub struct BrokerConfig {
     /// How to start it, one argument each; `None` where it is not to be started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// What is in the configuration file that its command names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_file: Option<String>,
     /// Where it runs already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,
     /// What an acknowledgement promises.
     pub guarantee: String,
+    /// How it is spoken to, if by MQTT.
+    #[serde(flatten)]
+    pub mqtt: Option<MqttTerms>,
     /// Topics that exist beside those that are used.
     #[serde(skip_serializing_if = "is_zero")]
     pub idle_topics: u32,

@@ -1,6 +1,7 @@
 //! What can go wrong between a driver and the broker it speaks to.
 
 use protocol::Refusal;
+use protocol::mqtt::{PacketError, ReasonCode};
 use std::io;
 use std::net::SocketAddr;
 
@@ -85,6 +86,11 @@ impl DriverError {
         matches!(self, Self::Refused { .. })
     }
 
+    /// An MQTT broker's refusal of what its message names.
+    pub(super) fn refused_with(reason: ReasonCode, message: impl Into<String>) -> Self {
+        Self::Refused { code: format!("mqtt_{:#04x}", reason.number()), message: message.into() }
+    }
+
     /// What came in another's place, for the message.
     pub(super) fn unexpected(expected: &'static str, found: &impl std::fmt::Debug) -> Self {
         const FOUND_CHARS_MAX: usize = 200;
@@ -98,6 +104,15 @@ impl From<Refusal> for DriverError {
         Self::Refused {
             code: refusal.code.name().to_owned(),
             message: refusal.message.into_owned(),
+        }
+    }
+}
+
+impl From<PacketError> for DriverError {
+    fn from(error: PacketError) -> Self {
+        Self::Unexpected {
+            expected: "packets as MQTT has them",
+            found: format!("one that is not: {error}"),
         }
     }
 }

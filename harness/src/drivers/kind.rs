@@ -2,6 +2,9 @@
 
 use super::byte_pipe::BytePipe;
 use super::disk::Disk;
+use super::mqtt::Mqtt;
+use super::mqtt_wire::MqttTerms;
+use super::nats::Nats;
 use super::null::Null;
 use super::redis::Redis;
 use super::redis_streams::RedisStreams;
@@ -103,26 +106,35 @@ pub enum DriverKind {
     TandemJson,
     /// The byte pipe: the ceiling of any broker.
     BytePipe,
+    /// The byte pipe spoken to by MQTT: the ceiling of the load generator where it speaks MQTT.
+    BytePipeMqtt,
     /// No broker: the ceiling of the load generator.
     Null,
     /// Redis over RESP: its channels, which keep nothing.
     Redis,
     /// Redis over RESP: its streams, which it keeps.
     RedisStreams,
+    /// Any MQTT broker: Tandem's, or another's.
+    Mqtt,
+    /// NATS over its text protocol, without its store.
+    Nats,
     /// No broker: a file that is written and synced.
     Disk,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
         Self::BytePipe,
+        Self::BytePipeMqtt,
         Self::Null,
         Self::Redis,
         Self::RedisStreams,
+        Self::Mqtt,
+        Self::Nats,
         Self::Disk,
     ];
 
@@ -134,9 +146,12 @@ impl DriverKind {
             Self::TandemClient => "tandem-client",
             Self::TandemJson => "tandem-json",
             Self::BytePipe => "byte-pipe",
+            Self::BytePipeMqtt => "byte-pipe-mqtt",
             Self::Null => "null",
             Self::Redis => "redis",
             Self::RedisStreams => "redis-streams",
+            Self::Mqtt => "mqtt",
+            Self::Nats => "nats",
             Self::Disk => "disk",
         }
     }
@@ -151,9 +166,12 @@ impl DriverKind {
             Self::BytePipe => {
                 "a process that copies bytes and parses nothing: any broker's ceiling"
             }
+            Self::BytePipeMqtt => "the byte pipe by MQTT: the ceiling of streams of QoS 0",
             Self::Null => "no broker at all: the load generator's own ceiling",
             Self::Redis => "redis-server: PUBLISH, acknowledged and streamed",
             Self::RedisStreams => "redis-server: XADD and XREAD, on streams that it keeps",
+            Self::Mqtt => "any MQTT broker: QoS 0 streamed, QoS 1 acknowledged",
+            Self::Nats => "nats-server: PUB streamed, PUB with PING acknowledged",
             Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
     }
@@ -166,8 +184,10 @@ impl DriverKind {
             | Self::TandemClient
             | Self::TandemJson
             | Self::Redis
-            | Self::RedisStreams => BrokerKind::Broker,
-            Self::BytePipe | Self::Null | Self::Disk => BrokerKind::Ceiling,
+            | Self::RedisStreams
+            | Self::Mqtt
+            | Self::Nats => BrokerKind::Broker,
+            Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
 
@@ -191,8 +211,10 @@ impl DriverKind {
             | Self::TandemClient
             | Self::TandemJson
             | Self::Redis
-            | Self::RedisStreams => "in memory",
-            Self::BytePipe | Self::Null => "none",
+            | Self::RedisStreams
+            | Self::Mqtt
+            | Self::Nats => "in memory",
+            Self::BytePipe | Self::BytePipeMqtt | Self::Null => "none",
             Self::Disk => "after fdatasync",
         }
     }
@@ -204,6 +226,7 @@ impl DriverKind {
             Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Null => {
                 Support::Measured
             }
+            Self::BytePipeMqtt => Support::Meaningless("a byte pipe has no PUBACK to give"),
             _ if operation == Operation::Publish => Support::Measured,
             Self::BytePipe => Support::Meaningless("a byte pipe has no topics; it only echoes"),
             Self::Disk => Support::Meaningless("a file has no topics; it is only written"),
@@ -212,6 +235,12 @@ impl DriverKind {
             ),
             Self::RedisStreams => Support::Meaningless(
                 "Redis streams are not created, and who reads them is not known to the server",
+            ),
+            Self::Mqtt => Support::Meaningless(
+                "MQTT topics are not created or deleted, and a subscriber cannot pull",
+            ),
+            Self::Nats => Support::Meaningless(
+                "NATS subjects are not created or deleted, and a subscriber cannot pull",
             ),
         }
     }
@@ -223,13 +252,15 @@ impl DriverKind {
             (Self::TandemJson, _) => {
                 Support::Meaningless("JSON lines have no push delivery; use tandem-native")
             }
-            (Self::TandemNative | Self::Null | Self::Redis, _)
-            | (Self::TandemClient | Self::BytePipe, StreamDemand::Delivered)
+            (Self::TandemNative | Self::Null | Self::Redis | Self::Mqtt | Self::Nats, _)
+            | (Self::TandemClient | Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
             | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
             (Self::TandemClient, _) => {
                 Support::Meaningless("acknowledged streams are sent by tandem-native only")
             }
-            (Self::BytePipe, _) => Support::Meaningless("a byte pipe acknowledges nothing"),
+            (Self::BytePipe | Self::BytePipeMqtt, _) => {
+                Support::Meaningless("a byte pipe acknowledges nothing")
+            }
             (Self::RedisStreams, StreamDemand::DeliveredAndAcknowledged) => Support::Meaningless(
                 "a reader of a Redis stream asks for each piece; only its publishers are measured",
             ),
@@ -248,17 +279,20 @@ impl DriverKind {
             Self::TandemClient | Self::TandemJson => {
                 Support::Meaningless("backlogs are made and read by tandem-native only")
             }
-            Self::BytePipe | Self::Null | Self::Redis => {
+            Self::Mqtt => {
+                Support::Meaningless("sessions that are away are not driven; use tandem-native")
+            }
+            Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Redis | Self::Nats => {
                 Support::Meaningless("what nobody reads is not kept")
             }
         }
     }
 
-    /// The driver for a broker at `endpoint`.
+    /// The driver for a broker at `endpoint`, which is spoken to on these terms if it speaks MQTT.
     ///
     /// # Errors
     /// [`DriverError::Unexpected`] for a driver that needs another kind of endpoint.
-    pub fn open(self, endpoint: Endpoint) -> Result<Box<dyn Driver>, DriverError> {
+    pub fn open(self, endpoint: Endpoint, mqtt: MqttTerms) -> Result<Box<dyn Driver>, DriverError> {
         let address = match (self, endpoint) {
             (Self::Null, _) => return Ok(Box::new(Null::default())),
             (Self::Disk, Endpoint::Directory(directory)) => {
@@ -275,6 +309,9 @@ impl DriverKind {
             Self::BytePipe => Box::new(BytePipe::new(address)),
             Self::Redis => Box::new(Redis::new(address)),
             Self::RedisStreams => Box::new(RedisStreams::new(address)),
+            Self::Mqtt => Box::new(Mqtt::new(address, mqtt)),
+            Self::BytePipeMqtt => Box::new(Mqtt::new(address, MqttTerms::default())),
+            Self::Nats => Box::new(Nats::new(address)),
             Self::Null | Self::Disk => unreachable!("answered above"),
         })
     }

@@ -14,7 +14,12 @@ mod connection;
 mod disk;
 mod error;
 mod kind;
+mod mqtt;
+mod mqtt_publisher;
+mod mqtt_wire;
 mod native_wire;
+mod nats;
+mod nats_wire;
 mod null;
 mod redis;
 mod redis_streams;
@@ -25,6 +30,7 @@ mod tandem_native;
 
 pub use error::DriverError;
 pub use kind::{DriverKind, Endpoint, Operation, StreamDemand, Support};
+pub use mqtt_wire::{MqttTerms, MqttVersion};
 
 use crate::intake::Intake;
 use crate::message::BatchStamp;

@@ -1,28 +1,25 @@
 //! A broker as a child process: started, waited for, and killed when it is no longer wanted.
 
+use super::output::{keep_last_lines, send_lines};
+use super::ready::{ReadySign, expected_sign, says_it_on_stderr};
 use super::{ProcessError, Program, locate};
 use crate::drivers::DriverKind;
 use measure::StopKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 
 /// How long a broker may take until it is ready.
 const READY_MS_MAX: u64 = 20_000;
-
-/// Lines of standard error that are kept.
-const LAST_LINES_MAX: usize = 20;
-
-/// How long one of them may be.
-const LINE_BYTES_MAX: u64 = 4096;
 
 /// How long the last words of a broker that has ended are waited for.
 const LAST_WORDS_MS_MAX: u64 = 1_000;
@@ -33,8 +30,24 @@ const STOP_MS_MAX: u64 = 60_000;
 /// Stands in a command for the directory that the broker keeps its messages in.
 pub const DATA_DIR_PLACEHOLDER: &str = "{data_dir}";
 
-/// Stands in a command for a free port, for programs that cannot choose one themselves.
+/// Stands in a command for a file with the text of the configuration's `config_file`.
+pub const CONFIG_FILE_PLACEHOLDER: &str = "{config_file}";
+
+/// Stands in a command and in a configuration file for a free port, for programs that cannot choose one themselves.
 const PORT_PLACEHOLDER: &str = "{port}";
+
+/// How to start a broker.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// Who will speak to it, which tells how it says that it is ready.
+    pub driver: DriverKind,
+    /// The program and its arguments.
+    pub command: &'a [String],
+    /// What is in the configuration file that its command names.
+    pub config_file: Option<&'a str>,
+    /// Where its messages are kept, if it asks for a directory.
+    pub data_dir: Option<&'a Path>,
+}
 
 /// What came of starting a broker.
 #[derive(Debug)]
@@ -55,30 +68,21 @@ pub struct BrokerProcess {
     /// From its start to its word that it is ready.
     ready_after: Duration,
     last_lines: LastLines,
+    /// Some read it again on a signal.
+    _config_file: Option<NamedTempFile>,
     /// Hears that the last line was read; nothing is ever sent.
     stderr_ended: Option<Receiver<()>>,
-}
-
-/// What a broker said when it was ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ReadySign {
-    address: SocketAddr,
-    version: String,
 }
 
 type LastLines = Arc<Mutex<VecDeque<String>>>;
 
 impl BrokerProcess {
-    /// Starts `command`, whose messages are kept in `data_dir` if it asks for a directory, and waits
-    /// until it says that it is ready.
+    /// Starts a broker, and waits until it says that it is ready.
     ///
     /// # Errors
     /// Any [`ProcessError`]. A program of someone else's that is not installed is no error.
-    pub fn start(
-        driver: DriverKind,
-        command: &[String],
-        data_dir: Option<&Path>,
-    ) -> Result<Started, ProcessError> {
+    pub fn start(launch: Launch<'_>) -> Result<Started, ProcessError> {
+        let Launch { driver, command, config_file, data_dir } = launch;
         let Some((name, arguments)) = command.split_first() else {
             return Ok(Started::Missing("the command is empty".to_owned()));
         };
@@ -94,14 +98,20 @@ impl BrokerProcess {
         };
         let failed = |source| ProcessError::Start { program: name.clone(), source };
         let port = free_port().map_err(failed)?;
-        let arguments: Vec<String> = arguments
-            .iter()
-            .map(|argument| argument.replace(PORT_PLACEHOLDER, &port.to_string()))
-            .collect();
+        let with_port = |text: &str| text.replace(PORT_PLACEHOLDER, &port.to_string());
+        let config_file = config_file.map(|text| config_file_of(&with_port(text))).transpose();
+        let config_file = config_file.map_err(failed)?;
+        let arguments: Vec<String> = arguments.iter().map(|text| with_port(text)).collect();
         let directory = data_dir.unwrap_or(Path::new("")).to_string_lossy();
+        let config_path = config_file.as_ref().map_or(Path::new(""), NamedTempFile::path);
+        let config_path = config_path.to_string_lossy();
+        let with_paths = |text: &String| {
+            text.replace(DATA_DIR_PLACEHOLDER, &directory)
+                .replace(CONFIG_FILE_PLACEHOLDER, &config_path)
+        };
         let started_at = Instant::now();
         let child = Command::new(path)
-            .args(arguments.iter().map(|text| text.replace(DATA_DIR_PLACEHOLDER, &directory)))
+            .args(arguments.iter().map(with_paths))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -109,13 +119,21 @@ impl BrokerProcess {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let ready = ReadySign { address: ([127, 0, 0, 1], port).into(), version: String::new() };
+        let ready = ReadySign::presumed(([127, 0, 0, 1], port).into());
         let command_line = std::iter::once(name.clone()).chain(arguments).collect();
         let last_lines = LastLines::default();
         let program = name.clone();
         let (ready_after, stderr_ended) = (Duration::ZERO, None);
-        let mut process =
-            Self { child, program, command_line, ready, ready_after, last_lines, stderr_ended };
+        let mut process = Self {
+            child,
+            program,
+            command_line,
+            ready,
+            ready_after,
+            last_lines,
+            _config_file: config_file,
+            stderr_ended,
+        };
         process.wait_until_ready(driver)?;
         process.ready_after = started_at.elapsed();
         Ok(Started::Ready(process))
@@ -139,7 +157,7 @@ impl BrokerProcess {
         self.ready_after
     }
 
-    /// How it was started; the directory is left as its placeholder.
+    /// How it was started; directory and configuration file are left as their placeholders.
     #[must_use]
     pub fn command_line(&self) -> &[String] {
         &self.command_line
@@ -190,16 +208,17 @@ impl BrokerProcess {
     }
 
     fn wait_until_ready(&mut self, driver: DriverKind) -> Result<(), ProcessError> {
+        let (lines, said) = channel();
         if let Some(stderr) = self.child.stderr.take() {
             let last_lines = Arc::clone(&self.last_lines);
             let (ended, stderr_ended) = channel::<()>();
             self.stderr_ended = Some(stderr_ended);
+            let lines = says_it_on_stderr(driver).then(|| lines.clone());
             std::thread::spawn(move || {
-                keep_last_lines(stderr, &last_lines);
+                keep_last_lines(stderr, &last_lines, lines.as_ref());
                 drop(ended);
             });
         }
-        let (lines, said) = channel();
         if let Some(stdout) = self.child.stdout.take() {
             std::thread::spawn(move || send_lines(stdout, &lines));
         }
@@ -208,8 +227,7 @@ impl BrokerProcess {
             let left = deadline.saturating_duration_since(Instant::now());
             match said.recv_timeout(left) {
                 Ok(line) => {
-                    if let Some(ready) = ready_sign(driver, &line, &self.ready) {
-                        self.ready = ready;
+                    if self.ready.hear(driver, &line) {
                         return Ok(());
                     }
                 }
@@ -264,29 +282,11 @@ impl Drop for BrokerProcess {
     }
 }
 
-fn expected_sign(driver: DriverKind) -> &'static str {
-    match driver {
-        DriverKind::Redis | DriverKind::RedisStreams => "\"Ready to accept connections\"",
-        _ => "a line with \"ready\" and \"listen=ADDRESS\"",
-    }
-}
-
-/// What a line of standard output says about being ready; `presumed` is what it may leave unsaid.
-fn ready_sign(driver: DriverKind, line: &str, presumed: &ReadySign) -> Option<ReadySign> {
-    if matches!(driver, DriverKind::Redis | DriverKind::RedisStreams) {
-        return line.contains("Ready to accept connections").then(|| presumed.clone());
-    }
-    let mut words = line.split_whitespace();
-    words.by_ref().find(|word| *word == "ready")?;
-    let value = |key: &str| {
-        let mut fields = line.split_whitespace().filter_map(|word| word.split_once('='));
-        fields.find(|(name, _)| *name == key).map(|(_, value)| value)
-    };
-    Some(ReadySign {
-        // A broker may listen in several places; any of them will do.
-        address: value("listen")?.split(',').next()?.parse().ok()?,
-        version: value("version").unwrap_or_default().to_owned(),
-    })
+/// A file with this text, gone when it is dropped.
+fn config_file_of(text: &str) -> std::io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::with_suffix(".conf")?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 /// A port that was free a moment ago. Whoever takes it in between makes the start fail, visibly.
@@ -294,63 +294,18 @@ fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Reads to the end, so that the process never blocks on a full pipe.
-fn send_lines(stdout: impl Read, lines: &Sender<String>) {
-    for_each_line(stdout, |line| {
-        // Once it is ready nobody listens any more.
-        let _unheard = lines.send(line);
-    });
-}
-
-fn keep_last_lines(stderr: impl Read, last_lines: &Mutex<VecDeque<String>>) {
-    for_each_line(stderr, |line| {
-        let mut kept = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == LAST_LINES_MAX {
-            kept.pop_front();
-        }
-        kept.push_back(line);
-    });
-}
-
-fn for_each_line(input: impl Read, mut take: impl FnMut(String)) {
-    let mut input = BufReader::new(input);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => take(String::from_utf8_lossy(&line).trim_end().to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn presumed() -> ReadySign {
-        ReadySign { address: "127.0.0.1:9".parse().unwrap(), version: String::new() }
-    }
-
-    #[test]
-    fn a_brokers_ready_line_gives_its_address_and_version() {
-        let line = "tandem ready backend=mio version=0.1.0 listen=127.0.0.1:41235,[::1]:9";
-        let sign = ready_sign(DriverKind::TandemNative, line, &presumed()).unwrap();
-        assert_eq!(sign.address, "127.0.0.1:41235".parse().unwrap());
-        assert_eq!(sign.version, "0.1.0");
-        assert_eq!(ready_sign(DriverKind::TandemNative, "tandem starts", &presumed()), None);
-    }
-
-    #[test]
-    fn redis_is_ready_when_it_says_so() {
-        let line = "1:M 01 Jan 2026 00:00:00.000 * Ready to accept connections tcp";
-        assert_eq!(ready_sign(DriverKind::Redis, line, &presumed()), Some(presumed()));
+    fn launch(driver: DriverKind, command: &[String]) -> Launch<'_> {
+        Launch { driver, command, config_file: None, data_dir: None }
     }
 
     #[test]
     fn a_program_that_ends_at_once_is_an_error_with_its_last_words() {
         let command = ["sh", "-c", "echo 'no such option' >&2; exit 3"].map(str::to_owned);
-        let error = BrokerProcess::start(DriverKind::TandemNative, &command, None);
+        let error = BrokerProcess::start(launch(DriverKind::TandemNative, &command));
         let message = error.unwrap_err().to_string();
         assert!(message.contains("sh ended by itself, exit status: 3"), "{message}");
         assert!(message.contains("no such option"), "{message}");
@@ -360,7 +315,7 @@ mod tests {
     fn a_broker_that_dies_later_is_an_error_with_its_last_words() {
         let script = "echo x ready listen=127.0.0.1:9; echo out of luck >&2; exit 7";
         let command = ["sh", "-c", script].map(str::to_owned);
-        let started = BrokerProcess::start(DriverKind::TandemNative, &command, None).unwrap();
+        let started = BrokerProcess::start(launch(DriverKind::TandemNative, &command)).unwrap();
         let Started::Ready(mut process) = started else { panic!("sh is everywhere") };
         let error = loop {
             match process.check_alive() {
@@ -377,8 +332,9 @@ mod tests {
         let script = "touch \"$1/here\"; echo x ready listen=127.0.0.1:9; exec sleep 60";
         let command = ["sh", "-c", script, "sh", "{data_dir}"].map(str::to_owned);
         for kind in [StopKind::Clean, StopKind::Crash] {
-            let driver = DriverKind::TandemNative;
-            let started = BrokerProcess::start(driver, &command, Some(dir.path())).unwrap();
+            let launch = launch(DriverKind::TandemNative, &command);
+            let launch = Launch { data_dir: Some(dir.path()), ..launch };
+            let started = BrokerProcess::start(launch).unwrap();
             let Started::Ready(process) = started else { panic!("sh is everywhere") };
             assert!(dir.path().join("here").exists());
             assert_eq!(process.command_line()[4], "{data_dir}");
@@ -388,19 +344,28 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_missing_and_no_error() {
-        let command = ["no-such-broker".to_owned()];
-        let started = BrokerProcess::start(DriverKind::Redis, &command, None).unwrap();
-        assert!(matches!(started, Started::Missing(advice) if advice.contains("no-such-broker")));
+    fn a_configuration_file_is_there_with_its_port_for_as_long_as_the_broker_is() {
+        let script = "read line < $1; echo $line $1 ready listen=$line; exec sleep 60";
+        let command = ["sh", "-c", script, "sh", "{config_file}"].map(str::to_owned);
+        let launch = Launch {
+            config_file: Some("127.0.0.1:{port}\n"),
+            ..launch(DriverKind::TandemNative, &command)
+        };
+        let Started::Ready(process) = BrokerProcess::start(launch).unwrap() else {
+            panic!("sh is everywhere")
+        };
+        assert_ne!(process.address().port(), 0);
+        assert_eq!(process.command_line()[4], "{config_file}");
+        let path = process._config_file.as_ref().unwrap().path().to_owned();
+        assert!(path.exists());
+        drop(process);
+        assert!(!path.exists());
     }
 
     #[test]
-    fn only_the_last_lines_are_kept() {
-        let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
-        let kept = Mutex::new(VecDeque::new());
-        keep_last_lines(text.as_bytes(), &kept);
-        let kept = kept.into_inner().unwrap();
-        assert_eq!(kept.len(), LAST_LINES_MAX);
-        assert_eq!(kept.back().unwrap(), "line 99");
+    fn a_program_that_is_not_there_is_missing_and_no_error() {
+        let command = ["no-such-broker".to_owned()];
+        let started = BrokerProcess::start(launch(DriverKind::Redis, &command)).unwrap();
+        assert!(matches!(started, Started::Missing(advice) if advice.contains("no-such-broker")));
     }
 }

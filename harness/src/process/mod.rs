@@ -3,11 +3,13 @@
 mod binary;
 mod child;
 mod data_dir;
+mod output;
 mod proc_files;
+mod ready;
 mod sampler;
 
 pub use binary::{Program, build_missing, locate};
-pub use child::{BrokerProcess, DATA_DIR_PLACEHOLDER, Started};
+pub use child::{BrokerProcess, CONFIG_FILE_PLACEHOLDER, DATA_DIR_PLACEHOLDER, Launch, Started};
 pub use data_dir::DataDir;
 pub use proc_files::{ns_to_ticks, own_cpu_ns};
 pub use sampler::{ProcessSamples, Sampler};
@@ -37,7 +39,7 @@ pub enum ProcessError {
     /// It started, and did not say that it is ready.
     #[error(
         "{program} was not ready within {waited_ms} ms; its last words:\n{last_words}\n\
-         expected {expected} on its standard output"
+         expected it to say {expected}"
     )]
     NotReady {
         /// The program.

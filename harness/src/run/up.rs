@@ -5,7 +5,9 @@ use crate::clock::duration_ns;
 use crate::config::BrokerConfig;
 use crate::drivers::{Driver, DriverError, Endpoint};
 use crate::plan::BrokerPlan;
-use crate::process::{BrokerProcess, DataDir, ProcessError, ProcessSamples, Sampler, Started};
+use crate::process::{
+    BrokerProcess, DataDir, Launch, ProcessError, ProcessSamples, Sampler, Started,
+};
 use measure::StopKind;
 use std::path::Path;
 
@@ -39,7 +41,7 @@ impl Run<'_> {
         let directory = data_dir.as_ref().map(DataDir::path);
         let process = match &broker.command {
             None => None,
-            Some(command) => match BrokerProcess::start(broker.driver, command, directory)? {
+            Some(command) => match BrokerProcess::start(launch(broker, command, directory))? {
                 Started::Ready(process) => Some(process),
                 Started::Missing(reason) => {
                     self.progress.say(&format!("{}: skipped: {reason}", broker.name));
@@ -80,7 +82,7 @@ impl Run<'_> {
         let stop_ns = duration_ns(process.stop(stop)?);
         let stored_bytes = data_dir.stored_bytes()?;
         let directory = Some(data_dir.path());
-        let process = match BrokerProcess::start(plan.broker.driver, command, directory)? {
+        let process = match BrokerProcess::start(launch(plan.broker, command, directory))? {
             Started::Ready(process) => process,
             Started::Missing(reason) => return Err(BrokerError::Vanished(reason)),
         };
@@ -128,6 +130,15 @@ pub(super) struct MemoryMark {
     pub(super) resident_bytes: Option<u64>,
 }
 
+fn launch<'a>(
+    broker: &'a BrokerConfig,
+    command: &'a [String],
+    data_dir: Option<&'a Path>,
+) -> Launch<'a> {
+    let config_file = broker.config_file.as_deref();
+    Launch { driver: broker.driver, command, config_file, data_dir }
+}
+
 fn open_driver(
     broker: &BrokerConfig,
     process: Option<&BrokerProcess>,
@@ -139,7 +150,7 @@ fn open_driver(
         (None, Some(directory)) => Endpoint::Directory(directory.to_owned()),
         (None, None) => Endpoint::InProcess,
     };
-    let driver = broker.driver.open(endpoint)?;
+    let driver = broker.driver.open(endpoint, broker.mqtt.unwrap_or_default())?;
     driver.check()?;
     Ok(driver)
 }
