@@ -5,6 +5,7 @@ use conformance::{Backend, BrokerProcess, DataDir, for_both_backends};
 
 for_both_backends! {
     what_a_shared_subscription_gave_is_not_taken_from_the_clients_own,
+    a_session_that_ended_with_the_broker_does_not_come_back_with_the_next_but_one,
 }
 
 /// Another broker on the data of one that was killed.
@@ -33,5 +34,24 @@ fn what_a_shared_subscription_gave_is_not_taken_from_the_clients_own(backend: Ba
         let publish = client.expect_message("t", "m");
         assert_eq!(publish.subscription_ids(), [subscription], "{publish:?}");
     }
+    client.expect_nothing();
+}
+
+fn a_session_that_ended_with_the_broker_does_not_come_back_with_the_next_but_one(backend: Backend) {
+    // Its number was given to the client's next session, which then had its subscriptions.
+    let data = DataDir::new();
+    let broker = BrokerProcess::start_on(backend, &data, &[]);
+    let connect = Connect::persistent(Version::V5, "s");
+    let mut client = MqttClient::connect_as(&broker, &connect);
+    client.subscribe("t", 1);
+    client.vanish();
+    let _last = MqttClient::connect_as(&broker, &connect.clone().expiry(0));
+    let broker = kill(broker, backend, &data);
+    let client = MqttClient::connect_as(&broker, &connect);
+    assert!(!client.connack.session_present, "it was to end with its connection");
+    let broker = kill(broker, backend, &data);
+    let mut client = MqttClient::connect_as(&broker, &connect);
+    assert!(client.connack.session_present);
+    MqttClient::connect(&broker, Version::V5, "p").publish_text("t", "m", 1);
     client.expect_nothing();
 }

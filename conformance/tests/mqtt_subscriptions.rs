@@ -1,7 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE: which filters there are, what they match, and what is answered.
 
 use conformance::for_both_mqtt_versions;
-use conformance::mqtt::{MqttClient, Publish, Version, packet, reason, subscribe};
+use conformance::mqtt::{Connect, MqttClient, Publish, Version};
+use conformance::mqtt::{packet, puback, reason, subscribe};
 use conformance::{Backend, BrokerProcess};
 use std::collections::BTreeSet;
 
@@ -24,6 +25,7 @@ for_both_mqtt_versions! {
     unsubscribing_what_was_not_subscribed_is_answered,
     several_filters_may_be_unsubscribed_at_once,
     what_is_under_way_is_finished_after_unsubscribing,
+    acknowledging_what_is_not_subscribed_any_more_acknowledges_nothing_else,
     a_message_published_before_subscribing_does_not_come,
     a_subscription_holds_from_its_suback_on,
     a_subscriber_to_all_hears_all,
@@ -317,6 +319,29 @@ fn what_is_under_way_is_finished_after_unsubscribing(backend: Backend, version: 
     client.unsubscribe(&["t"]);
     client.acknowledge(&publish);
     client.expect_nothing();
+}
+
+fn acknowledging_what_is_not_subscribed_any_more_acknowledges_nothing_else(
+    backend: Backend,
+    version: Version,
+) {
+    // The message of the next subscription went by the same number, and was lost.
+    let broker = BrokerProcess::start(backend);
+    let connect = Connect::persistent(version, "s");
+    let mut client = MqttClient::connect_as(&broker, &connect);
+    let mut publisher = MqttClient::connect(&broker, version, "p");
+    let mut first = Vec::new();
+    for topic in ["t", "u"] {
+        client.subscribe(topic, 1);
+        publisher.publish_text(topic, "m", 1);
+        first.push(client.read_publish().id);
+        client.unsubscribe(&["t"]);
+    }
+    client.send(&puback(first[0]));
+    client.expect_nothing();
+    client.vanish();
+    let mut client = MqttClient::connect_as(&broker, &connect);
+    client.expect_message("u", "m");
 }
 
 fn a_message_published_before_subscribing_does_not_come(backend: Backend, version: Version) {

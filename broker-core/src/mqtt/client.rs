@@ -7,8 +7,7 @@ use crate::journal::ClientNumber;
 use crate::topic::{Grip, Retained, Topic};
 use crate::{Cause, Now, SessionKey, Wake, Wakes};
 use protocol::mqtt::{PacketId, QoS};
-use slab::Slab;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -86,7 +85,9 @@ pub(crate) struct RetainedReading {
 /// The topics that a session reads.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
-    readers: Slab<Reader>,
+    /// By their numbers, of which none is given twice: what was sent is known by them.
+    readers: BTreeMap<u32, Reader>,
+    next_number: u32,
     by_topic: HashMap<ReaderName, u32>,
     /// Those that may have something to send, in turn.
     pub(crate) ready: VecDeque<u32>,
@@ -222,7 +223,9 @@ impl State {
 impl Readers {
     pub(crate) fn insert(&mut self, reader: Reader) -> u32 {
         let name = reader.name();
-        let number = self.readers.insert(reader) as u32;
+        let number = self.next_number;
+        self.next_number += 1;
+        self.readers.insert(number, reader);
         self.by_topic.insert(name, number);
         number
     }
@@ -232,11 +235,11 @@ impl Readers {
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<&Reader> {
-        self.readers.get(number as usize)
+        self.readers.get(&number)
     }
 
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Reader> {
-        self.readers.get_mut(number as usize)
+        self.readers.get_mut(&number)
     }
 
     /// The filter through which a reader reads its topic; empty where that is not shared.
@@ -245,7 +248,7 @@ impl Readers {
     }
 
     pub(crate) fn remove(&mut self, number: u32) -> Option<Reader> {
-        let reader = self.readers.try_remove(number as usize)?;
+        let reader = self.readers.remove(&number)?;
         self.by_topic.remove(&reader.name());
         self.ready.retain(|ready| *ready != number);
         self.blocked.retain(|blocked| *blocked != number);
@@ -253,20 +256,20 @@ impl Readers {
     }
 
     pub(crate) fn numbers(&self) -> Vec<u32> {
-        self.readers.iter().map(|(slot, _)| slot as u32).collect()
+        self.readers.keys().copied().collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Reader)> {
-        self.readers.iter().map(|(slot, reader)| (slot as u32, reader))
+        self.readers.iter().map(|(number, reader)| (*number, reader))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Reader)> {
-        self.readers.iter_mut().map(|(slot, reader)| (slot as u32, reader))
+        self.readers.iter_mut().map(|(number, reader)| (*number, reader))
     }
 
     /// There may be something to send.
     pub(crate) fn handle_readable(&mut self, number: u32) {
-        if let Some(reader) = self.readers.get_mut(number as usize)
+        if let Some(reader) = self.readers.get_mut(&number)
             && reader.grip.is_some()
             && reader.has_begun
             && !std::mem::replace(&mut reader.is_ready, true)
@@ -279,7 +282,7 @@ impl Readers {
     pub(crate) fn next_ready(&mut self) -> Option<u32> {
         loop {
             let number = self.ready.pop_front()?;
-            if let Some(reader) = self.readers.get_mut(number as usize) {
+            if let Some(reader) = self.readers.get_mut(&number) {
                 reader.is_ready = false;
                 return Some(number);
             }
@@ -288,7 +291,7 @@ impl Readers {
 
     /// A reader waits until there is room in the window.
     pub(crate) fn block(&mut self, number: u32) {
-        if let Some(reader) = self.readers.get_mut(number as usize)
+        if let Some(reader) = self.readers.get_mut(&number)
             && !std::mem::replace(&mut reader.is_ready, true)
         {
             self.blocked.push(number);

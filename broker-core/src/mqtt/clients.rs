@@ -36,9 +36,13 @@ impl Clients {
         ClientNumber(self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// The journal knows a client by this number, so that no other is given it.
+    pub(crate) fn reserve(&self, number: ClientNumber) {
+        self.next_number.fetch_max(number.0 + 1, Ordering::Relaxed);
+    }
+
     /// Puts a client back that was found in the journal.
     pub(crate) fn restore(&self, client: &Arc<Client>) {
-        self.next_number.fetch_max(client.number.0 + 1, Ordering::Relaxed);
         self.by_id().insert(Arc::clone(&client.id), Arc::clone(client));
     }
 

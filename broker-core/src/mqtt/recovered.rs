@@ -89,6 +89,7 @@ impl RecoveredClients {
     /// Puts the sessions into the broker whose topics were restored before.
     pub(crate) fn restore(self, broker: &Broker, topics: &BTreeMap<TopicId, Arc<Topic>>, now: Now) {
         let mut kept = HashSet::new();
+        self.clients.keys().for_each(|number| broker.mqtt().clients.reserve(*number));
         for (number, found) in self.clients.into_iter().filter(|(_, found)| found.expiry_s > 0) {
             found.restore(number, broker, topics, &mut kept, now);
         }

@@ -136,6 +136,8 @@ impl Topic {
             if let Leave::Held { until } = leave {
                 return Ok(Appended::Held { until });
             }
+            // Before the message, so that one that is known to have been taken is retained as well.
+            state.retain(&incoming, durability, broker)?;
             let base_offset = state.log.append(incoming, now)?;
             if let Some(PublisherSequence { publisher, sequence }) = incoming.sequence {
                 let publication = publishers::Publication { sequence, base_offset, count };
@@ -145,9 +147,7 @@ impl Topic {
             let kept = state.log.next_offset().saturating_sub(state.bounds.messages_max);
             state.log.trim_before(kept);
             let shown = self.commit_soon(state, broker);
-            let mut waits = state.waits_for_all(durability);
-            // Its record follows that of the message.
-            waits = state.retain(&incoming, durability, broker)?.or(waits);
+            let waits = state.waits_for_all(durability);
             Ok(Appended::At { base_offset, count, waits, shown })
         })
     }

@@ -61,26 +61,23 @@ impl State {
         incoming: &Incoming<'_>,
         durability: Option<Durability>,
         broker: &Broker,
-    ) -> Result<Option<Waits>, Refusal> {
+    ) -> Result<(), Refusal> {
         if incoming.retain == Retain::No {
-            return Ok(None);
+            return Ok(());
         }
         let record = retained_record(incoming).unwrap_or_default();
         if record.is_empty() && self.retained.is_none() {
-            return Ok(None);
+            return Ok(());
         }
-        let waits = match durability {
-            None => None,
-            Some(durability) => {
-                self.record_at(|topic| Record::Retained { topic, record }, durability)?
-            }
-        };
+        if let Some(durability) = durability {
+            self.record_at(|topic| Record::Retained { topic, record }, durability)?;
+        }
         self.forget_retained(broker);
         if !record.is_empty() {
             broker.tally().retained_moved(1, record.len() as i64);
             self.retained = Some(Bytes::copy_from_slice(record));
         }
-        Ok(waits)
+        Ok(())
     }
 
     pub(super) fn forget_retained(&mut self, broker: &Broker) {

@@ -6,7 +6,7 @@
 //! known exactly, since the [`model`] knows for each thing that happened the position of the
 //! journal that it is stored before. So two things are held against it: that nothing is answered
 //! or shown before it is as durable as it promises, and that the next broker has what the cut
-//! journal has, no more and no less.
+//! journal has, no more and no less. MQTT sessions have a simulation of their own, [`mqtt`].
 //!
 //! A failure names its seed, tells its last steps, and says how to run it alone:
 //!
@@ -18,6 +18,7 @@
 mod disk;
 mod link;
 mod model;
+mod mqtt;
 mod scenario;
 mod stories;
 mod story;
