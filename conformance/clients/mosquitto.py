@@ -66,10 +66,7 @@ class MosquittoSub(Subscriber):
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT)
         self.lines = Lines(self.process.stdout)
-        early = []
-        while not (line := self.lines.next("mosquitto_sub to be subscribed")).startswith("Subscribed"):
-            early.append(line)
-        for line in early:
+        while not (line := self.lines.next("a subscription")).startswith("Subscribed"):
             self._take(line)
         threading.Thread(target=self._take_all, daemon=True).start()
 
