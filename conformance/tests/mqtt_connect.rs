@@ -38,6 +38,7 @@ for_both_backends! {
     versions_meet_on_one_broker,
     an_unknown_level_is_told_so,
     an_empty_identifier_with_a_session_to_keep_is_refused_before_5,
+    an_empty_identifier_is_refused_in_3_1,
     a_password_needs_a_user_name_before_5,
     a_password_may_come_alone_in_5,
     the_broker_tells_the_identifier_that_it_assigned,
@@ -334,6 +335,13 @@ fn an_unknown_level_is_told_so(backend: Backend) {
 fn an_empty_identifier_with_a_session_to_keep_is_refused_before_5(backend: Backend) {
     let broker = BrokerProcess::start(backend);
     let connect = Connect::new(Version::V311, "").resuming();
+    assert_eq!(MqttClient::refused(&broker, &connect), 0x02, "identifier rejected");
+    check_others_go_on(&broker);
+}
+
+fn an_empty_identifier_is_refused_in_3_1(backend: Backend) {
+    let broker = BrokerProcess::start(backend);
+    let connect = Connect::new(Version::V31, "");
     assert_eq!(MqttClient::refused(&broker, &connect), 0x02, "identifier rejected");
     check_others_go_on(&broker);
 }

@@ -61,6 +61,11 @@ impl Session {
             let message = "expected a client identifier for a session that is kept, found none";
             return refused(ReasonCode::ClientIdentifierNotValid, message.to_owned());
         }
+        if connect.client_id.is_empty() && connect.version == Version::V31 {
+            // MQTT 3.1 §3.1: from 1 to 23 characters. Longer ones do no harm.
+            let message = "expected a client identifier of at least one character, found none";
+            return refused(ReasonCode::ClientIdentifierNotValid, message.to_owned());
+        }
         let max = limits.mqtt_client_id_bytes_max;
         if connect.client_id.len() > max {
             let found = connect.client_id.len();
