@@ -28,6 +28,7 @@ mod in_each_version {
         a_will_is_queued_for_who_is_away,
         a_client_without_a_will_leaves_without_a_word,
         a_will_of_a_refused_client_is_not_published,
+        a_will_that_could_not_be_published_is_not_let_in,
     }
 }
 
@@ -226,6 +227,15 @@ fn a_will_of_a_refused_client_is_not_published(backend: Backend, version: Versio
     drop(client);
     MqttClient::connect(&broker, version, "b").publish_text("last/words", "alive", 1);
     watcher.expect_message("last/words", "alive");
+}
+
+/// Such a will was let in, and then not published.
+fn a_will_that_could_not_be_published_is_not_let_in(backend: Backend, version: Version) {
+    let broker = BrokerProcess::start_with(backend, &["--message-bytes-max", "8"]);
+    let code = if version == Version::V5 { reason::PACKET_TOO_LARGE } else { 0x03 };
+    let connect = |text| Connect::new(version, "a").will(Will::new("last/words", text));
+    assert_eq!(MqttClient::refused(&broker, &connect("farewell!")), code, "a byte too many");
+    MqttClient::connect_as(&broker, &connect("farewell")).expect_nothing();
 }
 
 fn a_will_is_published_when_disconnect_asks_for_it(backend: Backend) {

@@ -83,6 +83,15 @@ impl Session {
         if let Err(refusal) = self.check_publication(will.topic) {
             return refused(reason_of(&refusal), format!("the will's topic: {}", refusal.message));
         }
+        let (max, found) = (limits.message_bytes_max, will.payload.len());
+        if found > max {
+            return refused(
+                ReasonCode::PacketTooLarge,
+                format!(
+                    "expected a will of at most {max} bytes, found {found}; shorten it, or raise message_bytes_max"
+                ),
+            );
+        }
         Ok(())
     }
 
