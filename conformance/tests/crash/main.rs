@@ -55,7 +55,7 @@ use full_disk::{
 use mqtt::{MqttEra, MqttTally, Restart};
 use protocol::Retention;
 use rustix::process::Signal;
-use settings::{FLAGS, Length};
+use settings::{FLAGS, Length, MQTT_FLAGS};
 use std::fmt::Debug;
 use std::ops::AddAssign;
 use std::process::{Command, Stdio};
@@ -123,17 +123,18 @@ impl End {
 struct Lives {
     backend: Backend,
     data: DataDir,
+    flags: &'static [&'static str],
     rng: Rng,
     /// Brokers that were killed.
     kills: u64,
 }
 
 fn a_killed_broker_keeps_what_it_confirmed(backend: Backend) {
-    Lives::run::<Tally>(backend, Lives::live_through);
+    Lives::run::<Tally>(backend, &FLAGS, Lives::live_through);
 }
 
 fn a_killed_broker_keeps_mqtt_sessions(backend: Backend) {
-    Lives::run::<MqttTally>(backend, Lives::live_through_mqtt);
+    Lives::run::<MqttTally>(backend, &MQTT_FLAGS, Lives::live_through_mqtt);
 }
 
 fn a_loss_that_was_told_is_not_told_again(backend: Backend) {
@@ -158,13 +159,14 @@ impl Lives {
     /// Has brokers live through as many eras as are asked for, and tells what they did.
     fn run<T: Default + AddAssign + Debug>(
         backend: Backend,
+        flags: &'static [&'static str],
         mut live_through: impl FnMut(&mut Self, u64, u64) -> T,
     ) {
         let (seed, length) = (settings::seed(), settings::length());
         tell(&format!("{}: CRASH_SEED={seed}, {length:?}", backend.name()));
         let started = Instant::now();
         let rng = Rng::with_seed(seed);
-        let mut lives = Self { backend, data: DataDir::new(), rng, kills: 0 };
+        let mut lives = Self { backend, data: DataDir::new(), flags, rng, kills: 0 };
         let (mut cycles, mut total) = (0, T::default());
         for number in 0.. {
             let left = match length {
@@ -258,7 +260,7 @@ impl Lives {
 
     #[track_caller]
     fn start(&self) -> BrokerProcess {
-        BrokerProcess::start_on(self.backend, &self.data, &FLAGS)
+        BrokerProcess::start_on(self.backend, &self.data, self.flags)
     }
 
     /// As many short lives as long ones: half of them are too short for a snapshot.
@@ -273,7 +275,7 @@ impl Lives {
         let mut child = Command::new(self.backend.binary())
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(self.data.path())
-            .args(FLAGS)
+            .args(self.flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

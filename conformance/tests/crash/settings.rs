@@ -36,19 +36,26 @@ fn number_from(variable: &str) -> Option<u64> {
 
 /// Limits with which, within a few lives, there are snapshots, segments without anything live
 /// that go, mostly dead ones that are moved, and messages that are only on disk.
-pub(crate) const FLAGS: [&str; 14] = [
-    "--journal-segment-bytes-max",
-    "64KiB",
-    "--journal-snapshot-bytes",
-    "256KiB",
-    "--journal-bytes-max",
-    "2GiB",
-    "--topic-cache-bytes-max",
-    "16KiB",
-    "--journal-sync-ms-max",
-    "50",
-    "--connections-max",
-    "1000",
-    "--log-level",
-    "warn",
-];
+pub(crate) const FLAGS: [&str; 14] = flags("256KiB");
+
+/// The same for MQTT, whose publications are small.
+pub(crate) const MQTT_FLAGS: [&str; 14] = flags("48KiB");
+
+const fn flags(snapshot_bytes: &'static str) -> [&'static str; 14] {
+    [
+        "--journal-segment-bytes-max",
+        "64KiB",
+        "--journal-snapshot-bytes",
+        snapshot_bytes,
+        "--journal-bytes-max",
+        "2GiB",
+        "--topic-cache-bytes-max",
+        "16KiB",
+        "--journal-sync-ms-max",
+        "50",
+        "--connections-max",
+        "1000",
+        "--log-level",
+        "warn",
+    ]
+}
