@@ -251,7 +251,12 @@ impl Connection {
         }
         match read_once(&mut self.socket, lent.scratch) {
             Ok(0) => After::Gone,
-            Ok(_) => After::Again,
+            Ok(bytes) => {
+                // Nothing comes of it but what the session has to know.
+                let mut turn = Turn { out: &mut self.output, wakes: lent.wakes, now: lent.now };
+                self.session.handle_input(&lent.scratch[..bytes], &mut turn);
+                After::Again
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
                 After::Wait

@@ -14,6 +14,7 @@ mod in_each_version {
     for_both_mqtt_versions! {
         a_will_is_published_when_its_client_vanishes,
         a_will_is_not_published_after_disconnect,
+    a_will_is_not_published_of_a_client_that_is_back_at_once,
         a_will_is_published_when_its_client_misbehaves,
         a_will_is_published_when_its_client_stays_silent,
         a_will_is_published_when_its_client_is_taken_over,
@@ -81,6 +82,20 @@ fn a_will_is_not_published_after_disconnect(backend: Backend, version: Version) 
     // Nor when the next client of that name vanishes.
     MqttClient::connect(&broker, version, "a").vanish();
     MqttClient::connect(&broker, version, "a").publish_text("last/words", "alive", 1);
+    watcher.expect_message("last/words", "alive");
+}
+
+/// DISCONNECT may be read when the next connection has the session already.
+fn a_will_is_not_published_of_a_client_that_is_back_at_once(backend: Backend, version: Version) {
+    let broker = BrokerProcess::start(backend);
+    let mut watcher = watcher(&broker, version);
+    for _ in 0..50 {
+        let mut client = mortal(&broker, version);
+        client.send(&disconnect());
+        client.vanish();
+        MqttClient::connect(&broker, version, "a").vanish();
+    }
+    MqttClient::connect(&broker, version, "b").publish_text("last/words", "alive", 1);
     watcher.expect_message("last/words", "alive");
 }
 

@@ -29,7 +29,9 @@ pub(crate) use sys::SYS_PREFIX;
 pub(crate) use wills::Will;
 pub(crate) use window::{InFlight, Source, Stage};
 
+use crate::SessionKey;
 use clients::Clients;
+use std::collections::HashMap;
 use std::sync::Mutex;
 use subscribers::Subscribers;
 use sys::Sys;
@@ -41,6 +43,9 @@ pub(crate) struct Mqtt {
     subscribers: Subscribers,
     /// Wills that wait for room in their topics, and whose they are.
     late_wills: Mutex<Vec<(Will, u64)>>,
+    /// Wills of connections that lost their sessions to others, until it is known whether their
+    /// clients had said farewell, and whose they are.
+    displaced_wills: Mutex<HashMap<SessionKey, (Will, u64)>>,
     /// How many subscriptions ask not to be given what their own clients publish.
     no_local: std::sync::atomic::AtomicUsize,
     sys: Sys,

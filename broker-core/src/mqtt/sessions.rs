@@ -8,7 +8,8 @@ use crate::topic::{Attached, LeaseTerms, Wanted};
 use crate::{Broker, Cause, Now, SessionKey, Wake, Wakes};
 use protocol::mqtt::QoS;
 use protocol::{AckMode, Code, Durability, LagPolicy, Lifetime, Push, Refusal, Start};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard};
 
 /// What a connection asks of a session.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Broker {
         now: Now,
         wakes: &mut Wakes,
     ) -> Result<Begun, Refusal> {
-        let had_connection = state.owner.is_some();
+        let displaced = state.owner;
         if let Some(before) = state.owner {
             wakes.push(Wake { session: before, cause: Cause::Displaced });
             self.part(client, state, wakes);
@@ -73,12 +74,18 @@ impl Broker {
         let is_clean = begin.start == CleanStart::Yes;
         if let Some(will) = state.will.take() {
             // A connection within the delay keeps it from being published.
-            if is_clean || (will.delay_s == 0 && state.will_at.is_none()) {
-                self.execute(*will, client, now, wakes);
+            let is_due = is_clean || (will.delay_s == 0 && state.will_at.is_none());
+            match displaced {
+                // Its client may have said farewell, and nobody has read that yet.
+                Some(before) if is_due => {
+                    self.displaced_wills().insert(before, (*will, client.number.0));
+                }
+                None if is_due => self.execute(*will, client.number.0, now, wakes),
+                _ => {}
             }
         }
         // One that ends with its connection ended with the one before.
-        let present = state.exists && !is_clean && (!had_connection || state.expiry_s > 0);
+        let present = state.exists && !is_clean && (displaced.is_none() || state.expiry_s > 0);
         let mut waits = None;
         if state.exists && !present {
             waits = self.clear_session(client, state, wakes);
@@ -204,7 +211,7 @@ impl Broker {
         let expiry_s = state.expiry_s;
         match will {
             Some(will) if will.delay_s == 0 || expiry_s == 0 => {
-                self.execute(*will, client, now, wakes);
+                self.execute(*will, client.number.0, now, wakes);
             }
             Some(will) => {
                 let delay_s = will.delay_s.min(expiry_s);
@@ -281,20 +288,30 @@ impl Broker {
         }
     }
 
+    /// Takes the will of a connection that lost its session.
+    pub(crate) fn take_displaced_will(&self, session: SessionKey) -> Option<(Will, u64)> {
+        self.displaced_wills().remove(&session)
+    }
+
+    fn displaced_wills(&self) -> MutexGuard<'_, HashMap<SessionKey, (Will, u64)>> {
+        let wills = self.mqtt().displaced_wills.lock();
+        wills.expect("no thread panics while it holds wills of displaced connections")
+    }
+
     /// Publishes a will, now or when its topic has room.
-    fn execute(&self, will: Will, client: &Client, now: Now, wakes: &mut Wakes) {
-        match self.publish_will(&will, client.number.0, now, wakes) {
+    pub(crate) fn execute(&self, will: Will, client: u64, now: Now, wakes: &mut Wakes) {
+        match self.publish_will(&will, client, now, wakes) {
             Ok(Published::Yes) => {}
             Ok(Published::NotYet) => {
-                self.late_wills().push((will, client.number.0));
+                self.late_wills().push((will, client));
             }
             Err(refusal) => {
-                tracing::warn!(client = &*client.id, %refusal, "a will is not published");
+                tracing::warn!(client, %refusal, "a will is not published");
             }
         }
     }
 
-    fn late_wills(&self) -> std::sync::MutexGuard<'_, Vec<(Will, u64)>> {
+    fn late_wills(&self) -> MutexGuard<'_, Vec<(Will, u64)>> {
         self.mqtt().late_wills.lock().expect("no thread panics while it holds late wills")
     }
 
@@ -314,7 +331,7 @@ impl Broker {
             if is_due(state.will_at) {
                 state.will_at = None;
                 if let Some(will) = state.will.take() {
-                    self.execute(*will, &client, now, wakes);
+                    self.execute(*will, client.number.0, now, wakes);
                 }
             }
             if is_due(state.expires_at) {

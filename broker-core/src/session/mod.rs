@@ -118,6 +118,10 @@ impl Session {
     }
 
     fn handle_bytes(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
+        if self.closing {
+            self.look_for_farewell(input);
+            return input.len();
+        }
         let mut taken = 0;
         while self.wants_input(turn.out) {
             match self.handle_next(&input[taken..], turn) {

@@ -261,6 +261,9 @@ impl State {
             if gave_way { part } else { part.min(group.level(holder, consumers, visible)) };
         let count_max = limit.count_max.min(u32::try_from(wanted).unwrap_or(u32::MAX));
         let leased = self.lease(grip.key, holder, FetchLimit { count_max, ..limit }, now, wakes)?;
+        if leased.fetched.count > 0 && consumers > 1 {
+            self.subscriptions.note_served(grip);
+        }
         let more = leased.more && part > u64::from(leased.fetched.count);
         if !more {
             self.wait(grip);

@@ -94,6 +94,7 @@ impl Topic {
                 waiting: false,
                 overrun: false,
                 gave_way: false,
+                served: 0,
             };
             let grip = state.subscriptions.attach(key, attachment);
             let subscription = state.subscriptions.at(key);

@@ -77,7 +77,14 @@ impl State {
     }
 
     /// Wakes all that wait for messages.
+    ///
+    /// Of a group, those first who were given something longest ago, so that messages that come one
+    /// by one go round.
     pub(super) fn wake_waiting(&mut self, wakes: &mut Wakes) {
+        if self.subscriptions.has_groups() {
+            let subscriptions = &self.subscriptions;
+            self.waiting.sort_by_key(|grip| subscriptions.served(*grip));
+        }
         for grip in self.waiting.drain(..) {
             wake(&mut self.subscriptions, grip, wakes);
         }

@@ -36,6 +36,8 @@ pub(super) struct Attachment {
     /// Whether it left the other consumers of its group time to take their part of what there is,
     /// and may take what they left.
     pub(super) gave_way: bool,
+    /// When it was last given something, counted over its topic's consumers.
+    pub(super) served: u64,
 }
 
 /// What makes a subscription one whose messages are acknowledged one by one.
@@ -113,6 +115,8 @@ pub(super) struct Subscriptions {
     attached: Vec<Grip>,
     /// Those with groups.
     groups: Vec<SubscriptionKey>,
+    /// How often consumers were given something.
+    served: u64,
     /// What the journal will call the next one.
     next_number: u64,
 }
@@ -170,6 +174,27 @@ impl Subscriptions {
         if let Some(stored) = &mut self.slots[key.0].stored {
             stored.saved = offset;
         }
+    }
+
+    pub(super) fn has_groups(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// A consumer was given something.
+    pub(super) fn note_served(&mut self, grip: Grip) {
+        self.served += 1;
+        let served = self.served;
+        if let Some(attachment) = self.attachment(grip) {
+            attachment.served = served;
+        }
+    }
+
+    /// When a consumer was last given something.
+    pub(super) fn served(&self, grip: Grip) -> u64 {
+        let found = self.slots.get(grip.key.0);
+        let mut attachments = found.iter().flat_map(|found| &found.attachments);
+        let found = attachments.find(|attachment| attachment.id == grip.attachment);
+        found.map_or(0, |attachment| attachment.served)
     }
 
     /// Those whose messages are acknowledged one by one.

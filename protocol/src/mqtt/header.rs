@@ -24,6 +24,9 @@ pub(super) mod kind {
     pub(in super::super) const AUTH: u8 = 15;
 }
 
+/// Says of a PUBLISH that it is sent again.
+const DUP: u8 = 0b1000;
+
 /// The flags that packets of a type always have (MQTT 5.0 §2.1.3); PUBLISH chooses its own.
 pub(super) fn fixed_flags(kind: u8) -> u8 {
     match kind {
@@ -62,7 +65,9 @@ impl First {
         }
         // [MQTT-2.1.3-1].
         let expected = fixed_flags(kind);
-        if flags != expected {
+        // Before 3.1.1 what was sent again could say so in any of them.
+        let reserved = if version == Some(Version::V31) { !DUP } else { !0 };
+        if flags & reserved != expected & reserved {
             return Err(malformed(format!(
                 "expected flags {expected:#06b} of packet type {kind}, found {flags:#06b}"
             )));

@@ -208,6 +208,12 @@ impl Session {
             properties: Properties::trusted(&told),
         };
         let packets = encoded(&Packet::ConnAck(accepted), version);
+        if mqtt.link.as_ref().is_some_and(|link| packets.len() > link.packet_bytes_max) {
+            // [MQTT-3.1.2-24]: nor would anything shorter tell it what it has to know.
+            let message =
+                "expected a client that takes a CONNACK, found a maximum packet size below it";
+            return self.fail(mqtt, ReasonCode::PacketTooLarge, message, turn);
+        }
         let answer = Answer::Packets { packets, then: Some(Told::Accepted) };
         self.answer(answer, begun.waits, 0, turn);
     }

@@ -7,7 +7,7 @@ use crate::session::answer::Answer;
 use crate::session::dialect::Speech;
 use crate::session::{Session, Turn};
 use crate::{Now, Wakes};
-use protocol::mqtt::{Disconnect, Packet, Properties, Property, ReasonCode};
+use protocol::mqtt::{Disconnect, Packet, PacketStep, Properties, Property, ReasonCode};
 
 /// DISCONNECT, in words where the client wants them and takes a packet as long as that
 /// ([MQTT-3.14.2-3]).
@@ -90,13 +90,33 @@ impl Session {
 
     /// Another connection has the client's session now.
     pub(super) fn handle_displaced(&mut self, mqtt: &mut Mqtt, turn: &mut Turn<'_>) {
-        if let Some(link) = &mut mqtt.link {
-            link.farewell = Farewell::Displaced;
-            link.batch.clear();
-        }
         self.held = None;
+        if let Some(link) = &mut mqtt.link {
+            link.batch.clear();
+            if link.farewell == Farewell::None {
+                link.farewell = Farewell::Displaced;
+            }
+        }
         let message = "another connection took the session over";
         self.fail(mqtt, ReasonCode::SessionTakenOver, message, turn);
+    }
+
+    /// Looks for a DISCONNECT in what a client sent before it knew that its session is another
+    /// connection's: its will is not published then ([MQTT-3.14.4-3]).
+    pub(in crate::session) fn look_for_farewell(&mut self, input: &[u8]) {
+        let Speech::Mqtt(mqtt) = &mut self.speech else { return };
+        let Some(link) = mqtt.link.as_mut().filter(|link| link.farewell == Farewell::Displaced)
+        else {
+            return;
+        };
+        let mut rest = input;
+        while let Ok(PacketStep::Packet { consumed, packet }) = mqtt.decoder.next(rest) {
+            rest = &rest[consumed..];
+            if let Packet::Disconnect(Disconnect { reason: ReasonCode::Success, .. }) = packet {
+                link.farewell = Farewell::Properly;
+                return;
+            }
+        }
     }
 
     /// The client was silent for too long, or the broker stops, or the journal failed.
@@ -120,6 +140,12 @@ impl Session {
     pub(super) fn leave(&mut self, mqtt: &mut Mqtt, now: Now, wakes: &mut Wakes) {
         let Some(link) = mqtt.link.take() else { return };
         self.broker.tally().mqtt_connections_moved(-1);
+        if let Some((will, client)) = self.broker.take_displaced_will(self.key) {
+            if link.farewell != Farewell::Properly {
+                self.broker.execute(will, client, now, wakes);
+            }
+            return;
+        }
         let leaving = match link.farewell {
             Farewell::Displaced => return,
             Farewell::Properly => Leaving::Properly,

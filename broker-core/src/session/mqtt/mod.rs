@@ -267,7 +267,11 @@ impl Session {
     fn handle_told(&mut self, mqtt: &mut Mqtt, told: Told, turn: &mut Turn<'_>) {
         if matches!(told, Told::Last) {
             self.closing = true;
-            return self.leave(mqtt, turn.now, turn.wakes);
+            // What its client said last may yet come.
+            if !mqtt.link.as_ref().is_some_and(|link| link.farewell == Farewell::Displaced) {
+                self.leave(mqtt, turn.now, turn.wakes);
+            }
+            return;
         }
         let key = self.key;
         let Some(link) = &mut mqtt.link else { return };
