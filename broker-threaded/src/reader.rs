@@ -19,8 +19,8 @@ const SMALL_READS_MAX: u32 = 16;
 
 /// Reads a connection until its end.
 pub(crate) fn run(server: &Arc<Server>, connection: &Arc<Connection>) {
-    let mut reader =
-        Reader { server, connection, input: Input::new(), wakes: Wakes::new(), timed: false };
+    let (input, wakes) = (Input::new(), Wakes::new());
+    let mut reader = Reader { server, connection, input, wakes, limit: None, has_lapsed: false };
     if let Err(error) = reader.read_all() {
         tracing::debug!(connection = connection.key().0, %error, "connection broken");
     }
@@ -33,8 +33,10 @@ struct Reader<'a> {
     connection: &'a Arc<Connection>,
     input: Input,
     wakes: Wakes,
-    /// Whether a blocking read ends when the session's deadline may have come.
-    timed: bool,
+    /// How long a read may block, so that it ends when the session's deadline may have come.
+    limit: Option<Duration>,
+    /// A read has ended by that.
+    has_lapsed: bool,
 }
 
 impl Reader<'_> {
@@ -47,7 +49,7 @@ impl Reader<'_> {
             match self.read_once(&mut scratch.buffer) {
                 Ok(Received { bytes: 0, .. }) => break,
                 Ok(received) => scratch.fit(received),
-                Err(error) if is_timeout(&error) => {}
+                Err(error) if is_timeout(&error) => self.has_lapsed = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -121,13 +123,19 @@ impl Reader<'_> {
     }
 
     /// Has the next read end when the session's deadline comes. A limit once set stays until a
-    /// read ends by it, so that a busy connection does not set it anew for each read.
+    /// read ends by it, so that a busy connection does not set it anew for each read; unless it is
+    /// so long that the deadline would be missed by as long again as is left until then.
     fn set_time_limit(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        if limit.is_some() == self.timed {
+        let limit = limit.map(|limit| limit.max(Duration::from_millis(1)));
+        let stays = match (self.limit, limit) {
+            (None, None) => true,
+            (Some(set), Some(wanted)) => !self.has_lapsed && wanted >= set / 2,
+            _ => false,
+        };
+        if stays {
             return Ok(());
         }
-        self.timed = limit.is_some();
-        let limit = limit.map(|limit| limit.max(Duration::from_millis(1)));
+        (self.limit, self.has_lapsed) = (limit, false);
         self.connection.socket.set_read_timeout(limit)
     }
 

@@ -12,6 +12,7 @@ for_both_mqtt_versions_at_once! {
     what_the_broker_sends_does_not_keep_a_client,
     the_longest_keep_alive_is_taken,
     a_connection_that_never_says_connect_in_full_is_let_go,
+    a_packet_that_never_ends_is_let_go_long_before_the_keep_alive,
 }
 
 const BEAT: Duration = Duration::from_millis(600);
@@ -109,4 +110,16 @@ fn a_connection_that_never_says_connect_in_full_is_let_go(backend: Backend, vers
     let mut other = MqttClient::connect(&broker, version, "b");
     other.send(&pingreq());
     assert_eq!(other.read().name(), "PINGRESP");
+}
+
+/// One backend waited for the end of the keep-alive, since that was the deadline it knew first.
+fn a_packet_that_never_ends_is_let_go_long_before_the_keep_alive(
+    backend: Backend,
+    version: Version,
+) {
+    let broker = BrokerProcess::start_with(backend, &["--request-ms-max", "300"]);
+    let mut client = MqttClient::connect(&broker, version, "a");
+    let publish = Publish::new("t", "m").packet(version).bytes();
+    client.connection.send(&publish[..publish.len() - 1]);
+    client.expect_disconnect(&[reason::UNSPECIFIED]);
 }

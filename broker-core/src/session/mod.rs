@@ -123,10 +123,20 @@ impl Session {
             return input.len();
         }
         let mut taken = 0;
-        while self.wants_input(turn.out) {
-            match self.handle_next(&input[taken..], turn) {
-                0 => break,
-                bytes => taken += bytes,
+        loop {
+            while self.wants_input(turn.out) {
+                match self.handle_next(&input[taken..], turn) {
+                    0 => break,
+                    bytes => taken += bytes,
+                }
+            }
+            let was_full = !self.wants_input(turn.out);
+            self.wake_readers(turn.wakes);
+            self.release_answers(turn);
+            self.settle_told(turn);
+            // Nobody else tells that there is room again.
+            if !(was_full && self.wants_input(turn.out)) {
+                break;
             }
         }
         if self.closing {
@@ -139,9 +149,6 @@ impl Session {
             (false, _) if self.refused.is_some() => self.incomplete_since,
             (false, _) => None,
         };
-        self.wake_readers(turn.wakes);
-        self.release_answers(turn);
-        self.settle_told(turn);
         taken
     }
 

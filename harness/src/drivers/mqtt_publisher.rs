@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use protocol::PublishAck;
 use protocol::mqtt::{Packet, QoS, Version, encode_publish};
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Publications of QoS 1 whose acknowledgements are not read yet, in batches, where nobody counts
 /// them.
@@ -15,9 +16,13 @@ const BATCHES_IN_FLIGHT_MAX: usize = 8;
 /// After so many bytes of QoS 0 the broker is asked whether it has taken them in.
 const PING_BYTES: usize = 256 * 1024;
 
-/// Questions without an answer, at most. What waits in sockets would otherwise take a slow broker
-/// longer to read than the stream goes on; one that is fast has the next bytes before it is done.
-const PINGS_IN_FLIGHT_MAX: u32 = 4;
+/// Questions without an answer, at first and at most. What waits in sockets would take a slow broker
+/// longer to read than the stream goes on, and a fast one must never wait for more.
+const PINGS_IN_FLIGHT_MIN: usize = 4;
+const PINGS_IN_FLIGHT_MAX: usize = 64;
+
+/// For each answer within this time there may be one question more.
+const PROMPT_ANSWER_MS_MAX: u64 = 50;
 
 /// Publishes to one topic.
 pub(super) struct MqttPublisher {
@@ -77,9 +82,9 @@ impl MqttPublisher {
             return Ok(());
         }
         self.unasked_bytes = 0;
-        self.unacknowledged.pings += 1;
+        self.unacknowledged.pings.add(Instant::now());
         self.connection.send_packet(&Packet::PingReq)?;
-        while self.unacknowledged.pings >= PINGS_IN_FLIGHT_MAX {
+        while self.unacknowledged.pings.is_full() {
             self.read_acks()?;
         }
         Ok(())
@@ -131,7 +136,7 @@ impl StreamPublisher for MqttPublisher {
     }
 
     fn finish(&mut self) -> Result<(), DriverError> {
-        while self.unacknowledged.messages > 0 || self.unacknowledged.pings > 0 {
+        while self.unacknowledged.messages > 0 || !self.unacknowledged.pings.is_empty() {
             self.read_acks()?;
         }
         self.connection.ping()
@@ -199,12 +204,17 @@ struct Unacknowledged {
     batches: VecDeque<u32>,
     messages: usize,
     packet_ids: PacketIds,
-    pings: u32,
+    pings: Pings,
 }
 
 impl Unacknowledged {
     fn new() -> Self {
-        Self { batches: VecDeque::new(), messages: 0, packet_ids: PacketIds::new(), pings: 0 }
+        Self {
+            batches: VecDeque::new(),
+            messages: 0,
+            packet_ids: PacketIds::new(),
+            pings: Pings::new(),
+        }
     }
 
     fn add(&mut self, count: u32) {
@@ -216,8 +226,8 @@ impl Unacknowledged {
     /// batches it completes.
     #[inline]
     fn handle_packet(&mut self, packet: &Packet<'_>) -> Result<u32, DriverError> {
-        if *packet == Packet::PingResp && self.pings > 0 {
-            self.pings -= 1;
+        if *packet == Packet::PingResp && !self.pings.is_empty() {
+            self.pings.handle_answer(Instant::now());
             return Ok(0);
         }
         let Some(oldest) = self.batches.front_mut() else {
@@ -231,6 +241,39 @@ impl Unacknowledged {
         }
         self.batches.pop_front();
         Ok(1)
+    }
+}
+
+/// Questions whether all was taken in.
+struct Pings {
+    /// When those without an answer were sent, oldest first.
+    sent: VecDeque<Instant>,
+    in_flight_max: usize,
+}
+
+impl Pings {
+    fn new() -> Self {
+        Self { sent: VecDeque::new(), in_flight_max: PINGS_IN_FLIGHT_MIN }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.sent.len() >= self.in_flight_max
+    }
+
+    fn add(&mut self, now: Instant) {
+        self.sent.push_back(now);
+    }
+
+    fn handle_answer(&mut self, now: Instant) {
+        let prompt = Duration::from_millis(PROMPT_ANSWER_MS_MAX);
+        let sent = self.sent.pop_front();
+        if sent.is_some_and(|sent| now.saturating_duration_since(sent) <= prompt) {
+            self.in_flight_max = (self.in_flight_max + 1).min(PINGS_IN_FLIGHT_MAX);
+        }
     }
 }
 
@@ -296,5 +339,26 @@ mod tests {
         let completed = [(); 3].map(|()| acknowledge().unwrap());
         assert_eq!(completed, [0, 1, 1]);
         assert!(acknowledge().is_err());
+    }
+
+    #[test]
+    fn who_answers_promptly_is_sent_more_ahead() {
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        for (answer_ms, in_flight_max) in [
+            (PROMPT_ANSWER_MS_MAX, PINGS_IN_FLIGHT_MAX),
+            (PROMPT_ANSWER_MS_MAX + 1, PINGS_IN_FLIGHT_MIN),
+        ] {
+            let mut pings = Pings::new();
+            for _ in 0..100 {
+                pings.add(start);
+                pings.handle_answer(after(answer_ms));
+            }
+            let sent = (0..).take_while(|_| {
+                pings.add(start);
+                !pings.is_full()
+            });
+            assert_eq!(sent.count() + 1, in_flight_max, "{answer_ms} ms");
+        }
     }
 }
