@@ -42,6 +42,10 @@ const HAS_CONTENT_TYPE: u16 = 1 << 7;
 const HAS_RESPONSE_TOPIC: u16 = 1 << 8;
 const HAS_CORRELATION_DATA: u16 = 1 << 9;
 
+/// Headers with [`KEY`] alone and two bytes of flags, which are most.
+const PLAIN: [u8; PLAIN_BYTES] = *b"\x04\0mqtt\x02\0\0\0";
+const PLAIN_BYTES: usize = 10;
+
 /// The longest value of the header [`KEY`].
 const HEAD_BYTES_MAX: usize = 18;
 
@@ -65,7 +69,25 @@ pub(crate) struct Origin {
 }
 
 impl<'a> Message<'a> {
+    #[inline]
     pub(crate) fn of(record: Record<'a>) -> Self {
+        let headers = record.headers.bytes();
+        if headers.len() == PLAIN_BYTES && headers[..PLAIN_BYTES - 2] == PLAIN[..PLAIN_BYTES - 2] {
+            let flags = u16::from_le_bytes([headers[PLAIN_BYTES - 2], headers[PLAIN_BYTES - 1]]);
+            if flags & !(QOS | RETAIN) == 0 {
+                return Self {
+                    flags,
+                    publisher: None,
+                    expires_unix_ms: None,
+                    headers: Headers::default(),
+                    payload: record.payload,
+                };
+            }
+        }
+        Self::with_more(record)
+    }
+
+    fn with_more(record: Record<'a>) -> Self {
         let mut headers = record.headers;
         let found = match headers.next() {
             Some((KEY, head)) => read_head(head),
@@ -178,9 +200,8 @@ pub(crate) fn push(
     if publish.retain {
         flags |= RETAIN;
     }
-    if publish.properties.is_empty() {
-        let head = Head::new(flags, origin.publisher, None);
-        return builder.push_with_headers([(KEY, head.bytes())], publish.payload);
+    if publish.properties.is_empty() && origin.publisher.is_none() {
+        return builder.push_written(&plain(flags), publish.payload);
     }
     let properties = publish.properties;
     let mut expires = None;
@@ -218,6 +239,14 @@ pub(crate) fn push(
         [(KEY, head.bytes())].into_iter().chain(known).chain(user),
         publish.payload,
     )
+}
+
+/// The headers of a message that has nothing but flags, as they are written.
+#[inline]
+fn plain(flags: u16) -> [u8; PLAIN_BYTES] {
+    let mut headers = PLAIN;
+    headers[PLAIN_BYTES - 2..].copy_from_slice(&flags.to_le_bytes());
+    headers
 }
 
 /// The value of the header [`KEY`].

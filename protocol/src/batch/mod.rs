@@ -282,6 +282,28 @@ impl BatchBuilder {
         Ok(())
     }
 
+    /// Adds a message whose headers are written already, as [`Headers::bytes`] gives them; at
+    /// least one. Together they are at most [`PAYLOAD_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// [`Code::MessageTooLarge`] past [`PAYLOAD_BYTES_MAX`].
+    #[inline]
+    pub fn push_written(&mut self, headers: &[u8], payload: &[u8]) -> Result<(), Refusal> {
+        debug_assert!(!headers.is_empty(), "a record that says it has headers has some");
+        let body_bytes = headers::BLOCK_LENGTH_BYTES + headers.len() + payload.len();
+        if body_bytes > PAYLOAD_BYTES_MAX {
+            return Err(too_large(body_bytes, PAYLOAD_BYTES_MAX));
+        }
+        let length = body_bytes as u32 | HAS_HEADERS;
+        self.bytes.reserve(RECORD_HEADER_BYTES + body_bytes);
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(&(headers.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(headers);
+        self.bytes.extend_from_slice(payload);
+        self.count += 1;
+        Ok(())
+    }
+
     /// The batch so far.
     #[must_use]
     pub fn batch(&self) -> Batch<'_> {

@@ -45,6 +45,21 @@ struct Sending<'a> {
     identifiers: &'a [u32],
 }
 
+impl<'a> Sending<'a> {
+    #[inline]
+    fn publish(&self, topic: &'a str, properties: Properties<'a>) -> Publish<'a> {
+        Publish {
+            dup: self.dup,
+            qos: self.qos,
+            retain: self.retain,
+            topic,
+            packet_id: self.packet_id,
+            properties,
+            payload: self.message.payload,
+        }
+    }
+}
+
 impl Session {
     /// Sends what there is as long as the output has room; gives whether there is more.
     pub(in crate::session) fn poll_packets(&mut self, turn: &mut Turn<'_>) -> bool {
@@ -377,7 +392,9 @@ impl Round<'_> {
             return;
         }
         if qos == QoS::AtMostOnce {
-            add(&mut self.settled, offset);
+            if self.qos_max > QoS::AtMostOnce {
+                add(&mut self.settled, offset);
+            }
         } else {
             let topic = Arc::clone(self.topic);
             let source = Source::Log { topic, reader: self.number, offset };
@@ -512,32 +529,25 @@ fn with_publish<T>(
     unix_ms: u64,
     act: impl FnOnce(&Publish<'_>, &Link) -> T,
 ) -> T {
+    let is_plain = !link.version.is_v5()
+        || (alias.is_none() && sending.identifiers.is_empty() && !sending.message.has_properties());
+    if is_plain {
+        return act(&sending.publish(sending.topic, Properties::default()), link);
+    }
     let mut properties = std::mem::take(&mut link.scratch);
     properties.clear();
     let mut topic = &**sending.topic;
-    if link.version.is_v5() {
-        if let Some((alias, is_known)) = alias {
-            Property::TopicAlias(alias).encode(&mut properties);
-            if is_known {
-                topic = "";
-            }
-        }
-        for identifier in sending.identifiers {
-            Property::SubscriptionIdentifier(*identifier).encode(&mut properties);
-        }
-        if sending.message.has_properties() {
-            sending.message.put_properties(unix_ms, &mut properties);
+    if let Some((alias, is_known)) = alias {
+        Property::TopicAlias(alias).encode(&mut properties);
+        if is_known {
+            topic = "";
         }
     }
-    let publish = Publish {
-        dup: sending.dup,
-        qos: sending.qos,
-        retain: sending.retain,
-        topic,
-        packet_id: sending.packet_id,
-        properties: Properties::trusted(&properties),
-        payload: sending.message.payload,
-    };
+    for identifier in sending.identifiers {
+        Property::SubscriptionIdentifier(*identifier).encode(&mut properties);
+    }
+    sending.message.put_properties(unix_ms, &mut properties);
+    let publish = sending.publish(topic, Properties::trusted(&properties));
     let result = act(&publish, link);
     link.scratch = properties;
     result

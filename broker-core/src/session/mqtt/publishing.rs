@@ -85,21 +85,19 @@ impl Session {
         });
         let fits = link.batch.builder.batch().bytes().len() < BATCH_BYTES_MAX;
         let joins = is_same && !is_alone && !link.batch.is_alone() && fits;
+        if joins && publish.qos == QoS::AtMostOnce && publish.properties.is_empty() {
+            return self.join(mqtt, publish, turn);
+        }
         if !(joins || link.batch.is_empty() || self.flush(mqtt, turn)) {
             return false;
         }
         let Some(link) = &mut mqtt.link else { return true };
-        let plain = joins && publish.properties.is_empty();
-        let name: Option<Arc<str>> = match plain {
-            true => None,
-            false => {
-                match resolve_alias(link, publish, self.broker.limits().mqtt_topic_alias_max) {
-                    Ok(name) => name,
-                    Err((reason, message)) => {
-                        self.fail(mqtt, reason, message, turn);
-                        return true;
-                    }
-                }
+        let aliases_max = self.broker.limits().mqtt_topic_alias_max;
+        let name: Option<Arc<str>> = match resolve_alias(link, publish, aliases_max) {
+            Ok(name) => name,
+            Err((reason, message)) => {
+                self.fail(mqtt, reason, message, turn);
+                return true;
             }
         };
         let publish = Publish { topic: name.as_deref().unwrap_or(publish.topic), ..*publish };
@@ -110,6 +108,18 @@ impl Session {
             self.refuse_publish(mqtt, &publish, &refusal, turn);
             return true;
         }
+        self.join(mqtt, &publish, turn);
+        if is_alone && let Some(link) = &mut mqtt.link {
+            link.batch.qos = publish.qos;
+            link.batch.retain = if publish.retain { Retain::Yes } else { Retain::No };
+            self.flush(mqtt, turn);
+        }
+        true
+    }
+
+    /// Adds a publication to the batch for the topic that is aimed at.
+    #[inline]
+    fn join(&mut self, mqtt: &mut Mqtt, publish: &Publish<'_>, turn: &mut Turn<'_>) -> bool {
         let any_no_local = self.broker.any_no_local();
         let Some(link) = &mut mqtt.link else { return true };
         let origin = Origin {
@@ -119,19 +129,14 @@ impl Session {
         let max = self.broker.limits().message_bytes_max;
         let pushed = match publish.payload.len() {
             length if length > max => Err(too_large(length, max)),
-            _ => push(&publish, origin, &mut link.batch.builder),
+            _ => push(publish, origin, &mut link.batch.builder),
         };
         if let Err(refusal) = pushed {
-            self.refuse_publish(mqtt, &publish, &refusal, turn);
+            self.refuse_publish(mqtt, publish, &refusal, turn);
             return true;
         }
         if let Some(packet_id) = publish.packet_id {
             link.batch.packet_ids.push(packet_id);
-        }
-        if is_alone {
-            link.batch.qos = publish.qos;
-            link.batch.retain = if publish.retain { Retain::Yes } else { Retain::No };
-            self.flush(mqtt, turn);
         }
         true
     }

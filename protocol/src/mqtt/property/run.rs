@@ -40,6 +40,10 @@ impl<'a> Properties<'a> {
     pub fn iter(self) -> impl Iterator<Item = Property<'a>> {
         let mut fields = Fields::new(self.bytes);
         std::iter::from_fn(move || {
+            // The end is no fault to be told of.
+            if fields.is_empty() {
+                return None;
+            }
             let id = fields.u8("property identifier").ok()?;
             Property::read(id, &mut fields).ok()
         })
