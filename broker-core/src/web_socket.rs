@@ -42,7 +42,7 @@ pub(crate) enum Received {
     /// Payload was appended; nothing more can be taken until more was received.
     Data,
     /// The peer closed the WebSocket or broke its rules. There may be payload from before that;
-    /// the answer is to be written, and the connection closed.
+    /// when that is answered, the close frame is to be written, and the connection closed.
     Closed,
 }
 
@@ -69,7 +69,7 @@ impl WebSocket {
         while let Some(taken) = self.take_first(rest, data, out) {
             rest = &rest[taken..];
         }
-        if matches!(self.state, State::Closed) {
+        if matches!(self.state, State::Ending(_) | State::Closed) {
             return (input.len(), Received::Closed);
         }
         let is_data = data.len() > data_bytes_before;
@@ -81,12 +81,15 @@ impl WebSocket {
         encode_head(OpCode::Data(Data::Binary), payload_bytes, out);
     }
 
-    /// A close frame that says that all is well, where frames may be sent and none of this kind
-    /// was; the connection is to be closed after it.
-    pub(crate) fn encode_close(&self, out: &mut BytesMut) {
-        if let State::Open { .. } = self.state {
-            encode_close(Some(CloseCode::Normal), "", out);
+    /// The close frame, where frames may be sent and none of this kind was: the answer to what the
+    /// peer did, or else one that says that all is well. Nothing may follow it (RFC 6455 §5.5.1).
+    pub(crate) fn encode_close(&mut self, out: &mut BytesMut) {
+        match &self.state {
+            State::Open { .. } => encode_close(Some(CloseCode::Normal), "", out),
+            State::Ending(End { code, reason }) => encode_close(*code, reason, out),
+            State::Handshake | State::Closed => {}
         }
+        self.state = State::Closed;
     }
 
     /// Takes what `input` begins with, or gives `None` where that is not enough to be taken.
@@ -115,13 +118,12 @@ impl WebSocket {
                 match take_frame(input, self.limits.frame_bytes_max, message, payload, out) {
                     Ok(taken) => taken,
                     Err(end) => {
-                        encode_close(end.code, end.reason, out);
-                        self.state = State::Closed;
+                        self.state = State::Ending(end);
                         None
                     }
                 }
             }
-            State::Closed => None,
+            State::Ending(_) | State::Closed => None,
         }
     }
 }
@@ -132,7 +134,9 @@ enum State {
     Handshake,
     /// Frames are.
     Open { message: Message, payload: Payload },
-    /// Nothing is.
+    /// Nothing is; the close frame is not written yet.
+    Ending(End),
+    /// Nothing is, and nothing may be sent.
     Closed,
 }
 
@@ -169,6 +173,7 @@ impl Payload {
 }
 
 /// Why a WebSocket ends: what its close frame says.
+#[derive(Clone, Copy, Debug)]
 struct End {
     code: Option<CloseCode>,
     reason: &'static str,

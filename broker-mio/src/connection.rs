@@ -152,13 +152,14 @@ impl Connection {
 
     /// Whether requests that were received have yet to be handled.
     fn owes_input(&self) -> bool {
-        self.stalled && !self.input.is_empty()
+        self.session.owes_input() || (self.stalled && !self.input.is_empty())
     }
 
     /// Offers the session what it did not take before.
     fn offer_kept(&mut self, lent: &mut Lent<'_>) {
         let Self { session, input, output, .. } = self;
-        if input.is_empty() || !session.wants_input(output) {
+        let has_kept = session.owes_input() || !input.is_empty();
+        if !has_kept || !session.wants_input(output) {
             return;
         }
         let mut turn = Turn { out: output, wakes: lent.wakes, now: lent.now };

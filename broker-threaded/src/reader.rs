@@ -82,7 +82,7 @@ impl Reader<'_> {
                 continue;
             }
             let limit = state.deadline.map(|deadline| now.until(deadline));
-            if state.over || (state.wants_input && !self.offer_again()) {
+            if state.over || (state.wants_input && !self.offer_again(state.owes_input)) {
                 return self.set_time_limit(limit);
             }
             if !state.wants_input {
@@ -96,6 +96,7 @@ impl Reader<'_> {
         self.connection.look(self.server, &mut self.wakes, |inner| State {
             deadline: inner.session.poll_timeout(),
             wants_input: inner.session.wants_input(&inner.output),
+            owes_input: inner.session.owes_input(),
             over: inner.session.is_closing() || inner.broken || draining,
         })
     }
@@ -107,10 +108,10 @@ impl Reader<'_> {
         });
     }
 
-    /// Offers the session what it did not take before. Gives whether it is to be looked at again:
+    /// Offers the session what it did not take, or did not handle, before. Gives whether it is to be looked at again:
     /// it took some, or it will once it wants input again. Else the rest needs more bytes.
-    fn offer_again(&mut self) -> bool {
-        if self.input.is_empty() {
+    fn offer_again(&mut self, owes_input: bool) -> bool {
+        if self.input.is_empty() && !owes_input {
             return false;
         }
         let Self { server, connection, input, wakes, .. } = self;
@@ -119,7 +120,7 @@ impl Reader<'_> {
             taken = handle(server, connection, bytes, wakes);
             taken
         });
-        taken > 0 || !self.look().wants_input
+        taken > 0 || owes_input || !self.look().wants_input
     }
 
     /// Has the next read end when the session's deadline comes. A limit once set stays until a
@@ -160,6 +161,8 @@ impl Reader<'_> {
 struct State {
     deadline: Option<Now>,
     wants_input: bool,
+    /// It has bytes itself that it has yet to handle.
+    owes_input: bool,
     over: bool,
 }
 

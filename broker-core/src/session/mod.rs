@@ -1,7 +1,8 @@
 //! A session: the state of one connection. Bytes and time go in, bytes and deadlines come out.
 //!
 //! A backend drives it so:
-//! - bytes received: [`Session::handle_input`], until it takes no more;
+//! - bytes received: [`Session::handle_input`], until it takes no more, and again as soon as it
+//!   wants input where some was not taken, or [`Session::owes_input`];
 //! - a wake from another session: [`Session::handle_wake`];
 //! - whenever there is room to write: [`Session::poll_deliveries`];
 //! - at the time that [`Session::poll_timeout`] gives: [`Session::handle_timeout`];
@@ -162,6 +163,13 @@ impl Session {
             && self.waiting.has_room(limits.answers_waiting_max, limits.output_bytes_max)
     }
 
+    /// Whether [`handle_input`](Self::handle_input) is to be called as soon as the session wants
+    /// input, even with nothing: it has taken bytes that it has yet to handle.
+    #[must_use]
+    pub fn owes_input(&self) -> bool {
+        !self.closing && self.owes_unframed()
+    }
+
     /// Takes what another session caused.
     pub fn handle_wake(&mut self, cause: Cause, turn: &mut Turn<'_>) {
         self.framed(turn, |session, turn| session.handle_cause(cause, turn));
@@ -195,7 +203,6 @@ impl Session {
             return false;
         }
         if self.speech.is_mqtt() {
-            self.take_unframed(turn);
             // What is framed is not counted until it is.
             if turn.out.len() >= self.broker.limits().output_bytes_max {
                 return true;

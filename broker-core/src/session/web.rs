@@ -22,8 +22,10 @@ pub(super) struct Web {
     socket: WebSocket,
     /// What was unframed and the session did not take yet.
     data: Vec<u8>,
-    /// The close frame was written.
-    has_ended: bool,
+    /// The session stopped taking what was unframed, and is to be offered the rest.
+    is_stalled: bool,
+    /// Nothing more comes: the session ends when it took what came before.
+    is_over: bool,
 }
 
 impl Session {
@@ -35,7 +37,8 @@ impl Session {
             let limits_of_frames =
                 WebSocketLimits { frame_bytes_max, head_bytes_max: HEAD_BYTES_MAX };
             let socket = WebSocket::new(limits_of_frames);
-            self.web = Some(Box::new(Web { socket, data: Vec::new(), has_ended: false }));
+            let (data, is_stalled, is_over) = (Vec::new(), false, false);
+            self.web = Some(Box::new(Web { socket, data, is_stalled, is_over }));
             self.speech = Speech::Mqtt(Box::new(Mqtt::new(limits)));
         }
     }
@@ -43,29 +46,43 @@ impl Session {
     /// Takes bytes of a WebSocket from the start of `input`.
     pub(super) fn handle_web_input(&mut self, input: &[u8], turn: &mut Turn<'_>) -> usize {
         let Some(web) = &mut self.web else { return 0 };
-        let Web { socket, data, has_ended } = &mut **web;
+        let Web { socket, data, is_over, .. } = &mut **web;
         let (taken, received) = turn.out.put(|out| socket.handle_input(input, data, out));
-        *has_ended |= received == Received::Closed;
+        *is_over |= received == Received::Closed;
         self.take_unframed(turn);
-        if received == Received::Closed {
-            self.closing = true;
+        let has_data = self.web.as_ref().is_some_and(|web| !web.data.is_empty());
+        if taken < input.len() {
+            self.incomplete_since = self.incomplete_since.or(Some(turn.now));
+        } else if !has_data && self.refused.is_none() {
+            self.incomplete_since = None;
         }
-        let is_whole = taken == input.len();
-        self.incomplete_since =
-            if is_whole { None } else { self.incomplete_since.or(Some(turn.now)) };
         taken
     }
 
+    /// Whether what was unframed is to be offered again, with more input or without.
+    pub(super) fn owes_unframed(&self) -> bool {
+        self.web.as_ref().is_some_and(|web| web.is_stalled)
+    }
+
     /// Has the session take what was unframed, as far as it does now.
-    pub(super) fn take_unframed(&mut self, turn: &mut Turn<'_>) {
+    fn take_unframed(&mut self, turn: &mut Turn<'_>) {
+        let wants_input = self.wants_input(turn.out);
         let Some(web) = &mut self.web else { return };
-        if web.data.is_empty() {
+        web.is_stalled = !web.data.is_empty() || web.is_over;
+        if !web.is_stalled || !wants_input {
             return;
         }
-        let mut data = std::mem::take(&mut web.data);
-        let taken = self.framed(turn, |session, turn| session.handle_bytes(&data, turn));
+        let (mut data, is_over) = (std::mem::take(&mut web.data), web.is_over);
+        let (taken, wants_more) = self.framed(turn, |session, turn| {
+            let taken = session.handle_bytes(&data, turn);
+            let wants_more = session.wants_input(turn.out);
+            // What is left is no whole packet, and the rest of it will not come.
+            session.closing |= is_over && wants_more;
+            (taken, wants_more)
+        });
         data.drain(..taken);
         if let Some(web) = &mut self.web {
+            web.is_stalled = !wants_more && (!data.is_empty() || is_over);
             let is_at_rest = data.is_empty() && data.capacity() > REST_BYTES_MAX;
             web.data = if is_at_rest { Vec::new() } else { data };
         }
@@ -78,13 +95,14 @@ impl Session {
         act: impl FnOnce(&mut Self, &mut Turn<'_>) -> T,
     ) -> T {
         let Some(mut web) = self.web.take() else { return act(self, turn) };
-        let mut packets = Output::new();
+        let (was_closing, mut packets) = (self.closing, Output::new());
         let result = act(self, &mut Turn { out: &mut packets, wakes: turn.wakes, now: turn.now });
-        if !packets.is_empty() {
+        // Nothing follows a close frame, though there may be more to tell.
+        if !packets.is_empty() && !was_closing {
             turn.out.put(|out| WebSocket::encode_frame_head(packets.len(), out));
             turn.out.append(packets);
         }
-        if self.closing && !std::mem::replace(&mut web.has_ended, true) {
+        if self.closing {
             turn.out.put(|out| web.socket.encode_close(out));
         }
         self.web = Some(web);

@@ -80,7 +80,10 @@ impl Connection {
         match received {
             Received::Data => assert!(self.data.len() > before),
             Received::NeedMore => assert_eq!(self.data.len(), before),
-            Received::Closed => assert!(self.kept.is_empty()),
+            Received::Closed => {
+                assert!(self.kept.is_empty());
+                self.web_socket.encode_close(&mut self.out);
+            }
         }
         received
     }

@@ -1,9 +1,10 @@
 //! One connection that speaks MQTT: opening it, sending, receiving, and how it ends.
 
+use super::web_socket::{BINARY, CLOSE, FIN, Unframed, frame, request, request_headers};
 use super::{Connack, Connect, Packet, Property, Publish, Received, Version, disconnect, pingreq};
 use crate::{BrokerProcess, Connection, WAIT_MAX};
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 /// A client that speaks MQTT.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct MqttClient {
     pub connection: Connection,
     /// What it was told when it connected.
     pub connack: Connack,
+    /// The WebSocket that it speaks within.
+    web: Option<Unframed>,
     pub(crate) version: Version,
     pub(crate) id_next: u16,
     /// PUBLISH packets that came while something else was awaited.
@@ -23,9 +26,31 @@ impl MqttClient {
     #[track_caller]
     #[must_use]
     pub fn open(broker: &BrokerProcess, version: Version) -> Self {
+        Self::on(Connection::open(broker.address()), None, version)
+    }
+
+    /// A WebSocket on which nothing was said yet, to speak a version of MQTT.
+    #[track_caller]
+    #[must_use]
+    pub fn open_web(broker: &BrokerProcess, version: Version) -> Self {
+        let mut connection = Connection::open(broker.address());
+        connection.send(request("GET /mqtt HTTP/1.1", &request_headers()).as_bytes());
+        Self::open_web_on(connection, version)
+    }
+
+    /// A WebSocket that was asked for on a connection, to be accepted.
+    #[track_caller]
+    #[must_use]
+    pub fn open_web_on(mut connection: Connection, version: Version) -> Self {
+        let web = Unframed::accepted(&mut connection);
+        Self::on(connection, Some(web), version)
+    }
+
+    fn on(connection: Connection, web: Option<Unframed>, version: Version) -> Self {
         Self {
-            connection: Connection::open(broker.address()),
+            connection,
             connack: Connack::default(),
+            web,
             version,
             id_next: 1,
             set_aside: VecDeque::new(),
@@ -43,11 +68,22 @@ impl MqttClient {
     #[track_caller]
     #[must_use]
     pub fn connect_as(broker: &BrokerProcess, connect: &Connect) -> Self {
-        let mut client = Self::open(broker, connect.version());
-        client.send(&connect.packet());
-        client.connack = client.read().connack(client.version);
-        assert_eq!(client.connack.code, 0, "expected to be accepted: {:?}", client.connack);
-        client
+        Self::open(broker, connect.version()).accepted(connect)
+    }
+
+    /// Connects as told within a WebSocket; the broker must accept it.
+    #[track_caller]
+    #[must_use]
+    pub fn connect_web(broker: &BrokerProcess, connect: &Connect) -> Self {
+        Self::open_web(broker, connect.version()).accepted(connect)
+    }
+
+    #[track_caller]
+    fn accepted(mut self, connect: &Connect) -> Self {
+        self.send(&connect.packet());
+        self.connack = self.read().connack(self.version);
+        assert_eq!(self.connack.code, 0, "expected to be accepted: {:?}", self.connack);
+        self
     }
 
     /// Connects as told; the broker must refuse it with a CONNACK and close the connection. Gives
@@ -81,13 +117,20 @@ impl MqttClient {
     /// Sends a packet.
     #[track_caller]
     pub fn send(&mut self, packet: &Packet) {
-        self.connection.send(&packet.bytes());
+        let bytes = self.framed(packet.bytes());
+        self.connection.send(&bytes);
     }
 
     /// Sends a packet to a broker that may close the connection before it was read whole.
     pub fn try_send(&mut self, packet: &Packet) {
         // What the broker said before it closed is still to be read.
-        let _ = self.connection.try_send(&packet.bytes());
+        let bytes = self.framed(packet.bytes());
+        let _ = self.connection.try_send(&bytes);
+    }
+
+    /// `bytes` in a frame, where it speaks within a WebSocket.
+    fn framed(&self, bytes: Vec<u8>) -> Vec<u8> {
+        if self.web.is_some() { frame(FIN | BINARY, &bytes) } else { bytes }
     }
 
     /// Sends a PUBLISH and waits for nothing.
@@ -154,6 +197,33 @@ impl MqttClient {
         }
     }
 
+    /// The next frame of its WebSocket that carries no data: its first byte, and its payload. What
+    /// comes before it is kept.
+    #[track_caller]
+    pub fn read_control(&mut self) -> (u8, Vec<u8>) {
+        loop {
+            let web = self.web.as_mut().expect("a WebSocket");
+            web.take_frames(&mut self.connection);
+            if let Some(control) = web.controls.pop_front() {
+                return control;
+            }
+            assert!(self.connection.receive("a control frame"), "the connection ended before it");
+        }
+    }
+
+    /// Fails unless the broker closes the WebSocket with this code, and then the connection. Gives
+    /// the reason.
+    #[track_caller]
+    pub fn expect_close_frame(&mut self, code: u16) -> String {
+        let (first, payload) = self.read_control();
+        assert_eq!(first, FIN | CLOSE, "expected a close frame, found {payload:02x?}");
+        let (found, reason) = payload.split_at(2);
+        let reason = String::from_utf8(reason.to_vec()).expect("a reason is text");
+        assert_eq!(found, code.to_be_bytes(), "expected the code {code}: {reason}");
+        self.expect_closed();
+        reason
+    }
+
     /// Fails unless the broker closes the connection: in MQTT 5.0 after a DISCONNECT with one of
     /// these reasons, and before without a word.
     #[track_caller]
@@ -198,11 +268,11 @@ impl MqttClient {
     #[track_caller]
     fn receive_packet(&mut self) -> Option<Received> {
         loop {
-            if let Some((received, length)) = Received::decode(self.connection.held()) {
-                self.connection.consume(length);
+            if let Some((received, length)) = Received::decode(self.held()) {
+                self.consume(length);
                 return Some(received);
             }
-            match self.connection.try_receive() {
+            match self.try_receive() {
                 Ok(0) => break,
                 Ok(_) => {}
                 // A broker that closes with bytes unread resets the connection.
@@ -210,7 +280,36 @@ impl MqttClient {
                 Err(error) => panic!("expected a packet within {WAIT_MAX:?}, found {error}"),
             }
         }
-        assert_eq!(self.connection.held(), b"", "the connection ended within a packet");
+        assert_eq!(self.held(), b"", "the connection ended within a packet");
+        assert_eq!(self.connection.held(), b"", "the connection ended within a frame");
         None
+    }
+
+    /// What was received of MQTT and not yet taken.
+    fn held(&self) -> &[u8] {
+        self.web.as_ref().map_or(self.connection.held(), |web| &web.data)
+    }
+
+    fn consume(&mut self, count: usize) {
+        match &mut self.web {
+            Some(web) => drop(web.data.drain(..count)),
+            None => self.connection.consume(count),
+        }
+    }
+
+    #[track_caller]
+    fn try_receive(&mut self) -> io::Result<usize> {
+        if let Some(web) = &mut self.web {
+            let before = web.data.len();
+            web.take_frames(&mut self.connection);
+            if web.data.len() > before {
+                return Ok(web.data.len() - before);
+            }
+        }
+        let received = self.connection.try_receive()?;
+        if let Some(web) = &mut self.web {
+            web.take_frames(&mut self.connection);
+        }
+        Ok(received)
     }
 }

@@ -1,8 +1,9 @@
 //! MQTT 3.1, 3.1.1 and 5.0 from bytes put together by hand, with none of the broker's own codec.
 //!
 //! A [`Packet`] is whatever bytes a test wants, [`Connect`] and [`Publish`] are the two packets with
-//! many fields, and [`MqttClient`] holds a conversation. What is received is read strictly: a
-//! reserved bit that is set, a length that is not the shortest or a byte too many fails the test.
+//! many fields, and [`MqttClient`] holds a conversation, within a [WebSocket](web_socket) or
+//! not. What is received is read strictly: a reserved bit that is set, a length that is not the
+//! shortest or a byte too many fails the test.
 
 mod client;
 mod connect;
@@ -13,6 +14,7 @@ mod property;
 mod publish;
 mod received;
 mod talk;
+pub mod web_socket;
 
 pub use client::MqttClient;
 pub use connect::{Connect, Will};
