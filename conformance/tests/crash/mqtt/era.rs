@@ -2,6 +2,7 @@
 //! to the end, and their sessions and topics go.
 
 use super::audience::Audience;
+use super::churn::MqttChurn;
 use super::publisher::{Aim, MqttPublisher};
 use super::subscriber::{MqttSubscriber, Subscription};
 use crate::message::Message;
@@ -33,6 +34,7 @@ pub(crate) struct MqttEra {
     prefix: String,
     publishers: Vec<MqttPublisher>,
     subscribers: Vec<MqttSubscriber>,
+    churns: Vec<MqttChurn>,
     audiences: Vec<Arc<Audience>>,
     rng: Rng,
 }
@@ -45,11 +47,15 @@ impl MqttEra {
             prefix: format!("m{number}"),
             publishers: Vec::new(),
             subscribers: Vec::new(),
+            churns: Vec::new(),
             audiences: Vec::new(),
             rng: rng.fork(),
         };
         era.add_publishers(&clock, &mut rng);
         era.add_subscribers(&clock, &mut rng);
+        for version in [Version::V311, Version::V5] {
+            era.churns.push(MqttChurn::new(version, &era.prefix, rng.fork()));
+        }
         era
     }
 
@@ -130,7 +136,8 @@ impl MqttEra {
         let subscribers = self.subscribers.iter_mut().map(|worker| worker as &mut dyn Worker);
         // Without any publisher, nothing would ever be confirmed.
         let busy = rng.usize(..publishers.len());
-        let workers = publishers.chain(subscribers).enumerate();
+        let churns = self.churns.iter_mut().map(|worker| worker as &mut dyn Worker);
+        let workers = publishers.chain(subscribers).chain(churns).enumerate();
         let chosen = workers.filter(|(index, _)| *index == busy || rng.u32(..4) > 0);
         let mut chosen: Vec<_> = chosen.map(|(_, worker)| worker).collect();
         rng.shuffle(&mut chosen);
@@ -188,6 +195,11 @@ impl MqttEra {
             audience.check(&self.publishers);
             audience.check_order(&self.publishers);
         }
+        let topics = self.topics();
+        for churn in &mut self.churns {
+            let last = &mut self.publishers[LAST];
+            churn.check(broker.address(), &topics, || last.finish(broker.address(), &topics));
+        }
         self.forget(&broker);
         let publications = self.publishers.iter().flat_map(MqttPublisher::publications);
         let tally = MqttTally {
@@ -201,8 +213,7 @@ impl MqttEra {
     #[track_caller]
     fn drain(&mut self, broker: &BrokerProcess) {
         let address = broker.address();
-        let publications = self.publishers.iter().flat_map(MqttPublisher::publications);
-        let topics = publications.map(|publication| Arc::clone(&publication.topic)).collect();
+        let topics = self.topics();
         self.publishers[LAST].finish(address, &topics);
         for audience in &self.audiences {
             audience.expect(&self.publishers);
@@ -214,12 +225,19 @@ impl MqttEra {
         });
     }
 
+    /// All topics that anything was published to.
+    fn topics(&self) -> BTreeSet<Arc<str>> {
+        let publications = self.publishers.iter().flat_map(MqttPublisher::publications);
+        publications.map(|publication| Arc::clone(&publication.topic)).collect()
+    }
+
     /// Ends the sessions, which leaves nothing of them in any topic, and deletes the topics.
     #[track_caller]
     fn forget(&self, broker: &BrokerProcess) {
         let publishers = self.publishers.iter().map(MqttPublisher::connect);
         let subscribers = self.subscribers.iter().map(MqttSubscriber::connect);
-        for connect in publishers.chain(subscribers) {
+        let churns = self.churns.iter().map(MqttChurn::connect);
+        for connect in publishers.chain(subscribers).chain(churns) {
             let clean = connect.clone().clean();
             let clean = match clean.version() {
                 Version::V5 => clean.expiry(0),

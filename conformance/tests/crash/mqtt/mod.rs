@@ -9,9 +9,11 @@
 //!   one member of each shared subscription;
 //! - one that was published and is received at quality of service 2 comes once;
 //! - the first coming of each message is in its publisher's order, topic by topic;
-//! - a retained message is the last acknowledged one, or a later one.
+//! - a retained message is the last acknowledged one, or a later one;
+//! - a session, or a subscription, that was confirmed to be over does not come back.
 
 mod audience;
+mod churn;
 mod era;
 mod publisher;
 mod subscriber;

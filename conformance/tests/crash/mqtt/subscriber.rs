@@ -199,8 +199,12 @@ impl MqttSubscriber {
                 assert_eq!(usize::from(answer.id), self.subscribed + 1, "in order: {answer:?}");
                 let Subscription { audience, .. } = &self.subscriptions[self.subscribed];
                 assert_eq!(answer.codes, [audience.qos()], "{}: granted", self.name);
-                audience.note_subscribed(self.clock.fetch_add(1, Ordering::Relaxed));
                 self.subscribed += 1;
+                let mut left = self.subscriptions[self.subscribed..].iter();
+                // It stands once all of its filters do.
+                if !left.any(|left| Arc::ptr_eq(&left.audience, audience)) {
+                    audience.note_subscribed(self.clock.fetch_add(1, Ordering::Relaxed));
+                }
                 Ok(false)
             }
             other => panic!("{}: {other} was not expected", self.name),
