@@ -13,6 +13,7 @@ for_both_backends! {
     a_refused_qos_2_message_makes_room,
     qos_0_may_pass_a_full_window_and_is_not_lost,
     the_window_holds_for_messages_that_waited,
+    the_window_holds_for_messages_that_are_sent_again,
     a_client_without_receive_maximum_is_sent_many,
     more_than_the_broker_allows_is_told_so,
     what_is_acknowledged_does_not_count_against_the_client,
@@ -141,6 +142,33 @@ fn the_window_holds_for_messages_that_waited(backend: Backend) {
     client.send(&puback(second.id));
     client.expect_message("t", "3");
     client.expect_message("t", "4");
+}
+
+/// All that was under way came at once, however few a client took that came back.
+fn the_window_holds_for_messages_that_are_sent_again(backend: Backend) {
+    let broker = BrokerProcess::start(backend);
+    let mut client = MqttClient::connect_as(&broker, &Connect::persistent(Version::V5, "a"));
+    client.subscribe("t", 1);
+    let mut publisher = publisher(&broker);
+    for at in 0..6 {
+        publisher.publish_text("t", &format!("{at}"), 1);
+        client.read_publish();
+    }
+    client.vanish();
+    let fewer = Connect::persistent(Version::V5, "a").property(Property::ReceiveMaximum(2));
+    let mut client = MqttClient::connect_as(&broker, &fewer);
+    publisher.publish_text("t", "6", 1);
+    let mut under_way = vec![client.read_publish(), client.read_publish()];
+    for at in 0..7 {
+        client.expect_nothing();
+        let next = under_way.remove(0);
+        assert_eq!((next.text(), next.dup), (&*format!("{at}"), at < 6));
+        client.send(&puback(next.id));
+        if at + 2 < 7 {
+            under_way.push(client.read_publish());
+        }
+    }
+    client.expect_nothing();
 }
 
 fn a_client_without_receive_maximum_is_sent_many(backend: Backend) {

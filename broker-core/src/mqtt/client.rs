@@ -2,7 +2,7 @@
 
 use super::filters::{Filters, Reading};
 use super::wills::Will;
-use super::window::{InFlight, Window};
+use super::window::{InFlight, Stage, Window};
 use crate::journal::ClientNumber;
 use crate::topic::{Grip, Retained, Topic};
 use crate::{Cause, Now, SessionKey, Wake, Wakes};
@@ -207,6 +207,17 @@ impl Reader {
 }
 
 impl State {
+    /// What is to be sent again next, if the client, which takes so many messages at once, takes
+    /// it now (MQTT 5.0 §4.9).
+    pub(crate) fn next_resend(&mut self, receive_max: usize) -> Option<PacketId> {
+        let packet_id = *self.resend.front()?;
+        // What is still to be sent again is not under way on this connection.
+        let under_way = self.window.len().saturating_sub(self.resend.len());
+        let is_publication =
+            self.window.get(packet_id).is_some_and(|found| found.stage != Stage::Released);
+        if is_publication && under_way >= receive_max { None } else { self.resend.pop_front() }
+    }
+
     /// The retained message to be sent next, if there is room in the window for it.
     pub(crate) fn next_retained(&mut self, has_room: bool) -> Option<RetainedReading> {
         let needs_room = self.retained.front()?.reading.qos > QoS::AtMostOnce;

@@ -85,7 +85,7 @@ impl Session {
                 return Left::Nothing;
             }
             let has_room = state.window.len() < link.receive_max;
-            if let Some(packet_id) = state.resend.pop_front() {
+            if let Some(packet_id) = state.next_resend(link.receive_max) {
                 self.send_again(link, &mut state, packet_id, turn);
             } else if let Some(retained) = state.next_retained(has_room) {
                 self.send_retained(link, &mut state, retained, turn);
