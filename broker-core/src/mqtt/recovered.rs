@@ -33,6 +33,9 @@ struct RecoveredClient {
     filters: BTreeMap<String, FilterTerms>,
     /// By packet identifier.
     sent: BTreeMap<u16, Sent>,
+    /// Counts what was sent, so that the order is known. Of quality of service 1 no record tells
+    /// that a message is confirmed, so there may be one for each packet identifier.
+    turns: u64,
     received: BTreeSet<u16>,
     /// Records before this position are in its snapshot.
     as_of: u64,
@@ -40,7 +43,7 @@ struct RecoveredClient {
 
 #[derive(Debug)]
 struct Sent {
-    turn: usize,
+    turn: u64,
     delivery: Delivery,
     /// The filter of the shared subscription that gave it.
     share: Option<Arc<str>>,
@@ -124,10 +127,10 @@ impl RecoveredClient {
                 self.filters.remove(filter);
             }
             ClientRecord::Sent { packet_id, delivery, share, .. } => {
-                let turn = self.sent.values().map(|sent| sent.turn + 1).max().unwrap_or(0);
+                self.turns += 1;
                 let share = Some(share).filter(|share| !share.is_empty()).map(Arc::from);
-                let sent =
-                    Sent { turn, delivery, share, is_settled: is_snapshot, is_released: false };
+                let (turn, is_settled) = (self.turns, is_snapshot);
+                let sent = Sent { turn, delivery, share, is_settled, is_released: false };
                 self.sent.insert(packet_id, sent);
             }
             ClientRecord::Released { packet_id, .. } => {
