@@ -49,7 +49,6 @@ impl<V> LevelTree<V> {
     }
 
     /// How many paths have a value.
-    #[cfg(test)]
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -62,8 +61,12 @@ impl<V> LevelTree<V> {
         self.len == 0
     }
 
+    /// All values, in no order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.nodes.iter().filter_map(|(_, node)| node.value.as_ref())
+    }
+
     /// The value at `path`.
-    #[cfg(test)]
     #[must_use]
     pub(crate) fn get(&self, path: &str) -> Option<&V> {
         self.node(self.find(path)?).value.as_ref()

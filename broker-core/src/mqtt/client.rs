@@ -261,17 +261,19 @@ impl Readers {
     pub(crate) fn remove(&mut self, number: u32) -> Option<Reader> {
         let reader = self.readers.remove(&number)?;
         self.by_topic.remove(&reader.name());
-        self.ready.retain(|ready| *ready != number);
-        self.blocked.retain(|blocked| *blocked != number);
+        // What is in the lists of those that are gone is passed over, unless it comes to be much.
+        let (readers, max) = (&self.readers, 2 * self.readers.len());
+        if self.ready.len() > max {
+            self.ready.retain(|number| readers.contains_key(number));
+        }
+        if self.blocked.len() > max {
+            self.blocked.retain(|number| readers.contains_key(number));
+        }
         Some(reader)
     }
 
     pub(crate) fn numbers(&self) -> Vec<u32> {
         self.readers.keys().copied().collect()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Reader)> {
-        self.readers.iter().map(|(number, reader)| (*number, reader))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Reader)> {

@@ -1,5 +1,6 @@
 //! A client's subscriptions: which filters it has, and what they mean together for one topic.
 
+use crate::level_tree::LevelTree;
 use protocol::mqtt::topics::matches;
 use protocol::mqtt::{QoS, RetainHandling, SubscribeOptions};
 use std::collections::HashMap;
@@ -61,10 +62,21 @@ impl Reading {
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
     exact: HashMap<Arc<str>, Terms>,
-    wild: Vec<(Arc<str>, Terms)>,
+    wild: Wild,
     /// By the whole filter, `$share/…` included.
     shared: HashMap<Arc<str>, Terms>,
 }
+
+/// Filters with wildcards: a list where they are few, which most clients have, and which takes
+/// little memory.
+#[derive(Debug)]
+enum Wild {
+    Few(Vec<(Arc<str>, Terms)>),
+    Many(Box<LevelTree<(Arc<str>, Terms)>>),
+}
+
+/// A list of more filters is looked through for longer than a tree.
+const FEW_MAX: usize = 16;
 
 impl Filters {
     pub(crate) fn len(&self) -> usize {
@@ -80,13 +92,7 @@ impl Filters {
         if !is_wild(&filter) {
             return self.exact.insert(filter, terms);
         }
-        match self.wild.iter_mut().find(|(known, _)| *known == filter) {
-            Some((_, known)) => Some(std::mem::replace(known, terms)),
-            None => {
-                self.wild.push((filter, terms));
-                None
-            }
-        }
+        self.wild.insert(filter, terms)
     }
 
     pub(crate) fn remove(&mut self, filter: &str) -> Option<Terms> {
@@ -96,8 +102,7 @@ impl Filters {
         if !is_wild(filter) {
             return self.exact.remove(filter);
         }
-        let index = self.wild.iter().position(|(known, _)| **known == *filter)?;
-        Some(self.wild.swap_remove(index).1)
+        self.wild.remove(filter)
     }
 
     pub(crate) fn get(&self, filter: &str) -> Option<Terms> {
@@ -107,21 +112,102 @@ impl Filters {
         if !is_wild(filter) {
             return self.exact.get(filter).copied();
         }
-        self.wild.iter().find(|(known, _)| **known == *filter).map(|(_, terms)| *terms)
+        self.wild.get(filter)
     }
 
     /// What the filters that are not shared say of a topic; `None`: none of them matches it.
     pub(crate) fn reading(&self, topic: &str) -> Option<Reading> {
-        let exact = self.exact.get(topic).copied();
-        let wild = self.wild.iter().filter(|(filter, _)| matches(filter, topic));
-        let all = exact.into_iter().chain(wild.map(|(_, terms)| *terms));
-        all.map(Reading::from).reduce(Reading::with)
+        let mut reading = self.exact.get(topic).copied().map(Reading::from);
+        self.wild.for_each_match(topic, &mut |terms| {
+            let other = Reading::from(*terms);
+            reading = Some(match reading.take() {
+                None => other,
+                Some(reading) => reading.with(other),
+            });
+        });
+        reading
     }
 
     /// All filters, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Terms)> {
-        let wild = self.wild.iter().map(|(filter, terms)| (filter, terms));
-        self.exact.iter().chain(wild).chain(self.shared.iter())
+        self.exact.iter().chain(self.wild.iter()).chain(self.shared.iter())
+    }
+}
+
+impl Default for Wild {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Wild {
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(list) => list.len(),
+            Self::Many(tree) => tree.len(),
+        }
+    }
+
+    fn insert(&mut self, filter: Arc<str>, terms: Terms) -> Option<Terms> {
+        match self {
+            Self::Few(list) => {
+                if let Some((_, known)) = list.iter_mut().find(|(known, _)| *known == filter) {
+                    return Some(std::mem::replace(known, terms));
+                }
+                list.push((filter, terms));
+                if list.len() > FEW_MAX {
+                    let mut tree = LevelTree::new();
+                    for (filter, terms) in std::mem::take(list) {
+                        tree.insert(&Arc::clone(&filter), (filter, terms));
+                    }
+                    *self = Self::Many(Box::new(tree));
+                }
+                None
+            }
+            Self::Many(tree) => {
+                let before = tree.insert(&Arc::clone(&filter), (filter, terms));
+                before.map(|(_, terms)| terms)
+            }
+        }
+    }
+
+    fn remove(&mut self, filter: &str) -> Option<Terms> {
+        match self {
+            Self::Few(list) => {
+                let index = list.iter().position(|(known, _)| **known == *filter)?;
+                Some(list.swap_remove(index).1)
+            }
+            Self::Many(tree) => tree.remove(filter).map(|(_, terms)| terms),
+        }
+    }
+
+    fn get(&self, filter: &str) -> Option<Terms> {
+        let found = match self {
+            Self::Few(list) => list.iter().find(|(known, _)| **known == *filter),
+            Self::Many(tree) => tree.get(filter),
+        };
+        found.map(|(_, terms)| *terms)
+    }
+
+    fn for_each_match(&self, topic: &str, visit: &mut impl FnMut(&Terms)) {
+        match self {
+            Self::Few(list) => {
+                let matching = list.iter().filter(|(filter, _)| matches(filter, topic));
+                matching.for_each(|(_, terms)| visit(terms));
+            }
+            Self::Many(tree) => {
+                tree.for_each_matching_filter(topic, &mut |(_, terms)| visit(terms));
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Terms)> {
+        let (few, many) = match self {
+            Self::Few(list) => (Some(list.iter()), None),
+            Self::Many(tree) => (None, Some(tree.values())),
+        };
+        let all = few.into_iter().flatten().chain(many.into_iter().flatten());
+        all.map(|(filter, terms)| (filter, terms))
     }
 }
 
@@ -152,5 +238,36 @@ pub(crate) fn options_of(byte: u8) -> SubscribeOptions {
             1 => RetainHandling::SendIfNew,
             _ => RetainHandling::DoNotSend,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(identifier: u32) -> Terms {
+        Terms { options: options_of(1), identifier: Some(identifier) }
+    }
+
+    #[test]
+    fn many_filters_with_wildcards_say_what_few_do() {
+        let mut filters = Filters::default();
+        let count = 3 * FEW_MAX as u32;
+        for number in 1..=count {
+            let filter: Arc<str> = format!("a/{number}/+").into();
+            assert_eq!(filters.insert(&filter, terms(number)), None);
+            assert_eq!(filters.insert(&filter, terms(number + 1)), Some(terms(number)));
+            assert_eq!(filters.len(), number as usize);
+            for earlier in 1..=number {
+                let reading = filters.reading(&format!("a/{earlier}/b"));
+                let identifiers = reading.map(|reading| reading.identifiers);
+                assert_eq!(identifiers, Some(vec![earlier + 1]));
+            }
+        }
+        assert_eq!(filters.iter().count(), count as usize);
+        assert_eq!(filters.get("a/7/+"), Some(terms(8)));
+        assert_eq!(filters.remove("a/7/+"), Some(terms(8)));
+        assert_eq!((filters.get("a/7/+"), filters.reading("a/7/b")), (None, None));
+        assert_eq!(filters.len(), count as usize - 1);
     }
 }

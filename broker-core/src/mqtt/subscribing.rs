@@ -1,7 +1,7 @@
 //! Subscribing and unsubscribing: the cursors that a filter has in the topics it matches.
 
 use super::client::{Client, NewTopic, Reader, ReaderName, State};
-use super::filters::{Reading, Terms, is_shared, options_byte};
+use super::filters::{Reading, Terms, options_byte};
 use super::subscribers::{Matched, Member, Place};
 use crate::journal::{ClientRecord, FilterTerms, Waits};
 use crate::topic::Topic;
@@ -147,15 +147,12 @@ impl Broker {
             }
         }
         self.forget_filter(client, state, &filter, wakes);
-        let is_concerned = |reader: &Reader| match is_shared(&filter) {
-            true => reader.share.as_deref() == Some(&*filter),
-            false => {
-                reader.share.is_none()
-                    && protocol::mqtt::topics::matches(&filter, reader.topic.name())
-            }
-        };
-        let concerned = state.readers.iter().filter(|(_, reader)| is_concerned(reader));
-        let concerned: Vec<u32> = concerned.map(|(number, _)| number).collect();
+        let place = place_of(&filter);
+        let concerned = self.matching_topics(place.levels).into_iter().filter_map(|topic| {
+            let name = ReaderName { topic: Arc::clone(topic.name()), share: place.share.cloned() };
+            state.readers.find(&name)
+        });
+        let concerned: Vec<u32> = concerned.collect();
         for number in concerned {
             self.read_less(client, state, number, wakes);
         }
