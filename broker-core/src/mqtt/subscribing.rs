@@ -205,7 +205,13 @@ impl Broker {
         if self.mqtt().subscribers.remove(place, client) {
             let id = super::share_subscription(filter);
             for topic in self.matching_topics(place.levels) {
-                let _ = topic.unsubscribe(&id, self, wakes);
+                let share = place.share.cloned();
+                let name = ReaderName { topic: Arc::clone(topic.name()), share };
+                if let Some(number) = state.readers.find(&name) {
+                    self.remove_reader(client, state, number, wakes);
+                }
+                // Whoever shares the subscription since has it pushed to its connection.
+                topic.abandon(&id, self, wakes);
             }
         }
     }

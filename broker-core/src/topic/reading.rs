@@ -203,6 +203,17 @@ impl Topic {
         })
     }
 
+    /// Removes a subscription, unless there is none, or a connection is attached to it.
+    pub(crate) fn abandon(&self, id: &str, broker: &Broker, wakes: &mut Wakes) {
+        let mut state = self.lock();
+        let Some(key) = state.subscriptions.find(id) else { return };
+        if state.subscriptions.at(key).attachments.is_empty() {
+            // Where the journal has failed, the subscription is there again after a restart.
+            let _ = state.remove(key, broker);
+            state.settle_hold(wakes);
+        }
+    }
+
     /// Takes unread messages of a subscription. They count as read, or are leased to the
     /// connection where they are to be acknowledged one by one.
     pub(crate) fn pull(
