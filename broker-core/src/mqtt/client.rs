@@ -9,7 +9,7 @@ use crate::{Cause, Now, SessionKey, Wake, Wakes};
 use protocol::mqtt::{PacketId, QoS};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// A session that never expires (MQTT 5.0 §3.1.2.11.2).
 pub(crate) const EXPIRY_NEVER_S: u32 = u32::MAX;
@@ -37,12 +37,15 @@ struct Inbox {
     /// The connection that takes it out.
     session: Option<SessionKey>,
     matched: Vec<NewTopic>,
+    /// The session is over: nobody looks into it any more.
+    is_closed: bool,
 }
 
 /// A topic that was made and that a filter of the client matches. It has the cursor already.
 #[derive(Clone, Debug)]
 pub(crate) struct NewTopic {
-    pub(crate) topic: Arc<Topic>,
+    /// It may be deleted before anyone looks.
+    pub(crate) topic: Weak<Topic>,
     /// The filter, where it is shared.
     pub(crate) share: Option<Arc<str>>,
 }
@@ -144,12 +147,30 @@ impl Client {
         self.persistent.store(persistent, Ordering::Relaxed);
     }
 
-    /// A topic was made that it reads; its connection is woken.
-    pub(crate) fn tell_new_topic(&self, new: NewTopic, wakes: &mut Wakes) {
+    /// A topic was made that it reads; its connection is woken. Gives whether it is told: else its
+    /// session is over.
+    pub(crate) fn tell_new_topic(&self, new: NewTopic, wakes: &mut Wakes) -> bool {
         let mut inbox = self.inbox();
-        inbox.matched.push(new);
+        if inbox.is_closed {
+            return false;
+        }
+        let matched = &mut inbox.matched;
+        if matched.len() == matched.capacity() {
+            // A session may be away for long, while topics come and go.
+            matched.retain(|new| new.topic.strong_count() > 0);
+            matched.reserve(matched.len());
+        }
+        matched.push(new);
         let cause = Cause::Matched;
         wakes.extend(inbox.session.map(|session| Wake { session, cause }));
+        true
+    }
+
+    /// The session is over. Gives the topics that were made and that it has not looked at.
+    pub(crate) fn close_inbox(&self) -> Vec<NewTopic> {
+        let mut inbox = self.inbox();
+        inbox.is_closed = true;
+        std::mem::take(&mut inbox.matched)
     }
 
     /// From now on this connection, or none, is woken.

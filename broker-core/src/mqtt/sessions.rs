@@ -1,6 +1,6 @@
 //! Sessions: begun, taken over, left, and over (MQTT 5.0 §4.1).
 
-use super::client::{Client, EXPIRY_NEVER_S, Reader, State};
+use super::client::{Client, EXPIRY_NEVER_S, NewTopic, Reader, State};
 use super::wills::{Published, Will};
 use super::window::{Source, Stage};
 use crate::journal::{ClientRecord, Record, Waits};
@@ -244,6 +244,9 @@ impl Broker {
     /// The session is over, and its identifier free.
     pub(crate) fn end_session(&self, client: &Client, state: &mut State, wakes: &mut Wakes) {
         self.clear_session(client, state, wakes);
+        for new in client.close_inbox() {
+            self.abandon_new_topic(client, &new, wakes);
+        }
         self.mqtt().clients.remove(client);
         state.is_over = true;
     }
@@ -260,8 +263,7 @@ impl Broker {
             self.forget_filter(client, state, filter, wakes);
         }
         for new in client.take_new_topics() {
-            // It was made meanwhile; only its cursor has to go.
-            let _ = new.topic.unsubscribe(&client.subscription, self, wakes);
+            self.abandon_new_topic(client, &new, wakes);
         }
         for number in state.readers.numbers() {
             self.remove_reader(client, state, number, wakes);
@@ -276,6 +278,13 @@ impl Broker {
         };
         *state = State { owner: state.owner, ..State::default() };
         ended
+    }
+
+    /// A topic was made when nobody was to read it any more: only the cursor has to go.
+    fn abandon_new_topic(&self, client: &Client, new: &NewTopic, wakes: &mut Wakes) {
+        if let Some(topic) = new.topic.upgrade().filter(|_| new.share.is_none()) {
+            let _ = topic.unsubscribe(&client.subscription, self, wakes);
+        }
     }
 
     /// A client chooses anew how long its session is kept (MQTT 5.0 §3.14.2.2.2).

@@ -251,8 +251,11 @@ impl Broker {
             tracing::warn!(client = &*client.id, topic = &**topic.name(), %refusal, "not subscribed");
             return;
         }
-        let new = NewTopic { topic: Arc::clone(topic), share: share.cloned() };
-        client.tell_new_topic(new, wakes);
+        let new = NewTopic { topic: Arc::downgrade(topic), share: share.cloned() };
+        if !client.tell_new_topic(new, wakes) && share.is_none() {
+            // The session ended while the topic was made.
+            topic.abandon(&client.subscription, self, wakes);
+        }
     }
 
     /// Has the topics read that were made since.
@@ -263,6 +266,7 @@ impl Broker {
         wakes: &mut Wakes,
     ) {
         for NewTopic { topic, share } in client.take_new_topics() {
+            let Some(topic) = topic.upgrade() else { continue };
             let is_private = share.is_none();
             let mut made = Subscription::default();
             let read = self.read_topic(client, state, &topic, share, &mut made, wakes);
