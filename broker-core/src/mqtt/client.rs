@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) will: Option<Box<Will>>,
     pub(crate) will_at: Option<Now>,
     pub(crate) expires_at: Option<Now>,
+    /// When it is to be looked at whether either is due.
+    pub(crate) looked_at: Option<Now>,
 }
 
 /// A retained message that a new subscription is given.

@@ -71,6 +71,11 @@ impl Clients {
         self.due().insert((at, client.number), Arc::clone(client));
     }
 
+    /// A client that was to be looked at then need not be.
+    pub(crate) fn look_not(&self, client: &Client, at: Now) {
+        self.due().remove(&(at, client.number));
+    }
+
     /// Takes a client that is to be looked at by now.
     pub(crate) fn pop_due(&self, now: Now) -> Option<Arc<Client>> {
         let mut due = self.due();

@@ -184,7 +184,7 @@ impl RecoveredClient {
             let gone_ms = broker.unix_ms(now).saturating_sub(left_ms);
             let expiry_ms = u64::from(self.expiry_s) * 1000;
             let at = now.plus_ms(expiry_ms.saturating_sub(gone_ms));
-            state.expires_at = Some(at);
+            (state.expires_at, state.looked_at) = (Some(at), Some(at));
             broker.mqtt().clients.look_at(&client, at);
         }
     }

@@ -66,6 +66,9 @@ impl Broker {
         now: Now,
         wakes: &mut Wakes,
     ) -> Result<Begun, Refusal> {
+        if let Some(at) = state.looked_at.take() {
+            self.mqtt().clients.look_not(client, at);
+        }
         let displaced = state.owner;
         if let Some(before) = state.owner {
             wakes.push(Wake { session: before, cause: Cause::Displaced });
@@ -235,8 +238,9 @@ impl Broker {
         self.look_later(client, state);
     }
 
-    fn look_later(&self, client: &Arc<Client>, state: &State) {
-        if let Some(at) = state.will_at.into_iter().chain(state.expires_at).min() {
+    fn look_later(&self, client: &Arc<Client>, state: &mut State) {
+        state.looked_at = state.will_at.into_iter().chain(state.expires_at).min();
+        if let Some(at) = state.looked_at {
             self.mqtt().clients.look_at(client, at);
         }
     }
@@ -348,7 +352,7 @@ impl Broker {
                 self.end_session(&client, &mut state, wakes);
                 continue;
             }
-            self.look_later(&client, &state);
+            self.look_later(&client, &mut state);
         }
         self.tell_sys(now, wakes);
     }
