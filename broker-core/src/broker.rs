@@ -386,7 +386,13 @@ impl Broker {
         }
         let topic = self.topic(name)?;
         if topic.stored_id().is_none() {
-            self.unpromised.lock().expect(LISTS_LOCK).push(Arc::downgrade(&topic));
+            let mut unpromised = self.unpromised.lock().expect(LISTS_LOCK);
+            if unpromised.len() == unpromised.capacity() {
+                unpromised.retain(|topic| topic.strong_count() > 0);
+                let living = unpromised.len();
+                unpromised.reserve(living);
+            }
+            unpromised.push(Arc::downgrade(&topic));
         }
         Ok(topic)
     }
