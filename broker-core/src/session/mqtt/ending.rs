@@ -140,19 +140,19 @@ impl Session {
     pub(super) fn leave(&mut self, mqtt: &mut Mqtt, now: Now, wakes: &mut Wakes) {
         let Some(link) = mqtt.link.take() else { return };
         self.broker.tally().mqtt_connections_moved(-1);
-        if let Some((will, client)) = self.broker.take_displaced_will(self.key) {
-            if link.farewell != Farewell::Properly {
-                self.broker.execute(will, client, now, wakes);
-            }
-            return;
-        }
         let leaving = match link.farewell {
-            Farewell::Displaced => return,
             Farewell::Properly => Leaving::Properly,
-            Farewell::None => Leaving::WithWill,
+            Farewell::None | Farewell::Displaced => Leaving::WithWill,
         };
         if let Some(mut state) = link.state(self.key) {
             self.broker.leave_session(&link.client, &mut state, leaving, now, wakes);
+            return;
+        }
+        // Looked for last, since the session may be taken over until then.
+        if let Some((will, client)) = self.broker.take_displaced_will(self.key)
+            && leaving == Leaving::WithWill
+        {
+            self.broker.execute(will, client, now, wakes);
         }
     }
 
