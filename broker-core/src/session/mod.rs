@@ -220,7 +220,7 @@ impl Session {
         }
         let held = self.held.map(|held| held.until);
         let incomplete = self.incomplete_since.and_then(|since| self.incomplete_until(since));
-        let silent = self.speech.silent_until();
+        let silent = self.speech.silent_until().filter(|_| self.held.is_none());
         held.into_iter().chain(incomplete).chain(silent).min()
     }
 

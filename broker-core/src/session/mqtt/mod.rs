@@ -116,7 +116,8 @@ impl Mqtt {
 
     /// When the client has been silent for too long (MQTT 5.0 §3.1.2.10).
     pub(super) fn silent_until(&self) -> Option<Now> {
-        let link = self.link.as_ref().filter(|link| link.keep_alive_ms > 0)?;
+        let is_heard = |link: &&Link| link.keep_alive_ms > 0 && !self.is_ending;
+        let link = self.link.as_ref().filter(is_heard)?;
         Some(link.heard.plus_ms(link.keep_alive_ms))
     }
 }
@@ -301,13 +302,20 @@ impl Session {
         }
     }
 
+    /// A publication is held no longer. It was the broker that did not read on: the client was not
+    /// silent.
+    fn let_go(&mut self, mqtt: &mut Mqtt, turn: &mut Turn<'_>) {
+        self.held = None;
+        if let Some(link) = &mut mqtt.link {
+            link.heard = turn.now;
+        }
+        self.flush(mqtt, turn);
+    }
+
     /// Takes what another session caused.
     pub(super) fn handle_mqtt_wake(&mut self, cause: Cause, turn: &mut Turn<'_>) {
         self.with_mqtt(|session, mqtt| match cause {
-            Cause::Room => {
-                session.held = None;
-                session.flush(mqtt, turn);
-            }
+            Cause::Room => session.let_go(mqtt, turn),
             Cause::Displaced => session.handle_displaced(mqtt, turn),
             Cause::Readable { .. } | Cause::Ended { .. } | Cause::Matched => {
                 session.handle_reader_wake(mqtt, cause, turn);
@@ -320,7 +328,7 @@ impl Session {
 
     /// A publication waited for its time.
     pub(super) fn retry_held(&mut self, turn: &mut Turn<'_>) {
-        self.with_mqtt(|session, mqtt| session.flush(mqtt, turn));
+        self.with_mqtt(|session, mqtt| session.let_go(mqtt, turn));
         self.wake_readers(turn.wakes);
         self.release_answers(turn);
     }
