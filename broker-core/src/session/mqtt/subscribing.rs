@@ -83,6 +83,17 @@ impl Session {
         let Some(mut state) = link.state(key) else {
             return Granted::No(ReasonCode::UnspecifiedError);
         };
+        let retained = link.retained.len() + state.retained.len();
+        if retained > self.broker.limits().retained_messages_max {
+            // A client that does not read them may ask for all again and again.
+            tracing::info!(
+                connection = key.0,
+                filter,
+                retained,
+                "not subscribed: reads too little"
+            );
+            return Granted::No(ReasonCode::QuotaExceeded);
+        }
         let made =
             self.broker.subscribe_client(&link.client, &mut state, filter, terms, turn.wakes);
         match made {
