@@ -123,6 +123,12 @@ impl<'a> Message<'a> {
         self.publisher == Some(client)
     }
 
+    /// Whether it has nothing but a payload and flags.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.flags & !(QOS | RETAIN) == 0 && self.headers.is_empty()
+    }
+
     /// Whether it is too old to be delivered (MQTT 5.0 §3.3.2.3.3).
     pub(crate) fn is_expired(&self, unix_ms: u64) -> bool {
         self.expires_unix_ms.is_some_and(|expires| expires <= unix_ms)

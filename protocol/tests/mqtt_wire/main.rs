@@ -53,6 +53,23 @@ proptest! {
     }
 
     #[test]
+    fn a_topic_that_is_known_changes_nothing(parts in parts(), other in "[a-z/]{1,4}") {
+        for version in VERSIONS {
+            let runs = parts.runs(version);
+            for packet in parts.packets(&runs, version) {
+                let bytes = encode(&packet, version);
+                let known = match &packet {
+                    Packet::Publish(publish) if !publish.topic.is_empty() => publish.topic,
+                    _ => other.as_str(),
+                };
+                let expected = decoder(version).next(&bytes);
+                prop_assert_eq!(&decoder(version).next_to(&bytes, known), &expected);
+                prop_assert_eq!(&decoder(version).next_to(&bytes, &other), &expected);
+            }
+        }
+    }
+
+    #[test]
     fn a_packet_is_whole_at_its_last_byte_and_not_before(parts in parts()) {
         for version in VERSIONS {
             let runs = parts.runs(version);

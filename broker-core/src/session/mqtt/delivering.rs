@@ -157,6 +157,8 @@ impl Session {
             settled: Vec::new(),
             queued: BytesMut::new(),
             waits: None,
+            head: BytesMut::new(),
+            head_of: None,
             sent: 0,
             failed: None,
         };
@@ -352,6 +354,9 @@ struct Round<'a> {
     /// Packets that have to wait for the journal, and those behind them.
     queued: BytesMut,
     waits: Option<Waits>,
+    /// What comes before the payload of a plain message, and of which length.
+    head: BytesMut,
+    head_of: Option<(usize, bool)>,
     sent: u32,
     failed: Option<protocol::Refusal>,
 }
@@ -359,12 +364,67 @@ struct Round<'a> {
 impl Round<'_> {
     fn send_all(&mut self, fetched: &Fetched, out: &mut Output) {
         let mut offset = fetched.base_offset;
+        let takes_plain = self.takes_plain();
         for span in &fetched.spans {
             for record in records(span) {
-                self.send_one(Message::of(record), offset, span, out);
+                let message = Message::of(record);
+                if !(takes_plain && self.send_plain(message, offset, out)) {
+                    self.send_one(message, offset, span, out);
+                }
                 offset += 1;
             }
         }
+    }
+
+    /// Whether all that is sent of a message without properties, at quality of service 0, depends
+    /// on its length alone.
+    fn takes_plain(&self) -> bool {
+        let says_nothing = !self.link.version.is_v5()
+            || (self.reading.identifiers.is_empty() && self.link.aliases_max == 0);
+        says_nothing
+            && self.before.is_none()
+            && self.link.queued == 0
+            && self.link.packet_bytes_max == usize::MAX
+    }
+
+    /// Sends such a message behind the head that the last one of its length had. Gives whether it
+    /// is one.
+    #[inline]
+    fn send_plain(&mut self, message: Message<'_>, offset: u64, out: &mut Output) -> bool {
+        let payload = message.payload;
+        let qos = message.qos().min(self.reading.qos).min(self.qos_max);
+        let is_such = qos == QoS::AtMostOnce
+            && message.is_plain()
+            && payload.len() <= COPY_BYTES_MAX
+            && self.waits.is_none();
+        if !is_such {
+            return false;
+        }
+        let retain = self.reading.retain_as_published && message.retain();
+        if self.head_of != Some((payload.len(), retain)) {
+            self.head_of = Some((payload.len(), retain));
+            self.head.clear();
+            let publish = Publish {
+                dup: false,
+                qos,
+                retain,
+                topic: self.topic.name(),
+                packet_id: None,
+                properties: Properties::default(),
+                payload,
+            };
+            encode_publish_head(&publish, payload.len(), self.link.version, &mut self.head);
+        }
+        out.put(|out| {
+            out.reserve(self.head.len() + payload.len());
+            out.extend_from_slice(&self.head);
+            out.extend_from_slice(payload);
+        });
+        if self.qos_max > QoS::AtMostOnce {
+            add(&mut self.settled, offset);
+        }
+        self.sent += 1;
+        true
     }
 
     fn send_one(&mut self, message: Message<'_>, offset: u64, span: &Bytes, out: &mut Output) {

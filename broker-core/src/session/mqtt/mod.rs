@@ -17,6 +17,7 @@ use crate::mqtt::{Client, State};
 use crate::topic::{Retained, Topic};
 use crate::{Cause, Limits, Now};
 use bytes::{Bytes, BytesMut};
+use protocol::mqtt::topics::check_topic;
 use protocol::mqtt::{
     Packet, PacketDecoder, PacketError, PacketStep, ReasonCode, Version, encode_packet,
 };
@@ -162,14 +163,19 @@ impl Session {
 
     fn take_packets(&mut self, mqtt: &mut Mqtt, input: &[u8], turn: &mut Turn<'_>) -> usize {
         let mut taken = 0;
+        let mut known = self.target_name();
         while self.wants_input(turn.out) && !mqtt.is_ending {
-            match mqtt.decoder.next(&input[taken..]) {
+            let topic = known.as_deref().unwrap_or_default();
+            match mqtt.decoder.next_to(&input[taken..], topic) {
                 Ok(PacketStep::NeedMore) => break,
                 Ok(PacketStep::Packet { consumed, packet }) => {
                     if !self.handle_packet(mqtt, packet, turn) {
                         break;
                     }
                     taken += consumed;
+                    if !self.is_target(known.as_ref()) {
+                        known = self.target_name();
+                    }
                 }
                 Err(error) => {
                     self.refuse_packet(mqtt, &error, turn);
@@ -186,6 +192,20 @@ impl Session {
             link.heard = turn.now;
         }
         taken
+    }
+
+    /// The name of the topic last published to, if it may be published to by MQTT.
+    fn target_name(&self) -> Option<Arc<str>> {
+        let name = self.target.as_ref().map(|target| target.topic.name());
+        name.filter(|name| check_topic(name).is_ok()).cloned()
+    }
+
+    fn is_target(&self, name: Option<&Arc<str>>) -> bool {
+        match (&self.target, name) {
+            (Some(target), Some(name)) => Arc::ptr_eq(target.topic.name(), name),
+            (None, None) => true,
+            _ => false,
+        }
     }
 
     /// Handles a packet; gives whether it was taken.

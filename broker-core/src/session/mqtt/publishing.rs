@@ -81,7 +81,8 @@ impl Session {
         let is_alone = publish.qos == QoS::ExactlyOnce || publish.retain;
         let is_same = self.target.as_ref().is_some_and(|target| {
             // An alias alone has an empty name, which no topic has.
-            target.topic.name().as_bytes() == publish.topic.as_bytes()
+            let name: &str = target.topic.name();
+            std::ptr::eq(name, publish.topic) || name == publish.topic
         });
         let fits = link.batch.builder.batch().bytes().len() < BATCH_BYTES_MAX;
         let joins = is_same && !is_alone && !link.batch.is_alone() && fits;

@@ -53,6 +53,7 @@ impl<'a> Publish<'a> {
         flags: u8,
         body: &'a [u8],
         version: Version,
+        known_topic: &'a str,
     ) -> Result<Self, PacketError> {
         let qos = QoS::from_number(flags >> flag::QOS_SHIFT & 0b11).ok_or_else(no_such_qos)?;
         let dup = flags & flag::DUP != 0;
@@ -60,13 +61,16 @@ impl<'a> Publish<'a> {
             return Err(duplicate_at_most_once());
         }
         let mut fields = Fields::new(body);
-        let topic = utf8(fields.binary("topic")?, "topic")?;
+        let topic = fields.binary("topic")?;
+        // What was checked before need not be again.
+        let is_known = topic == known_topic.as_bytes() && !topic.is_empty();
+        let topic = if is_known { known_topic } else { utf8(topic, "topic")? };
         let packet_id = match qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce | QoS::ExactlyOnce => Some(fields.packet_id()?),
         };
         let properties = fields.properties(version, PropertySet::PUBLISH)?;
-        if !topic.is_empty() || properties.topic_alias().is_none() {
+        if !is_known && (!topic.is_empty() || properties.topic_alias().is_none()) {
             check_topic_name(topic, version)?;
         }
         let retain = flags & flag::RETAIN != 0;
