@@ -25,6 +25,9 @@ use std::sync::Arc;
 /// Longer payloads are sent by reference.
 const COPY_BYTES_MAX: usize = 4096;
 
+/// How much longer an alias makes a packet, at most: the property, and the lengths around it.
+const ALIAS_BYTES_MAX: usize = 5;
+
 /// Whether there is more to be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
@@ -227,6 +230,12 @@ impl Session {
             identifiers: reading.as_ref().map_or(&[], |reading| &reading.identifiers),
         };
         let unix_ms = self.broker.unix_ms(turn.now);
+        if spare_bytes(link, &sending, unix_ms).is_none() {
+            if let (Stage::Published, Source::Log { reader, offset, .. }) = (stage, &source) {
+                link.settling.push((*reader, *offset));
+            }
+            return self.give_up_packet(link, state, packet_id, stage, turn);
+        }
         turn.out.put(|out| put(link, &sending, None, unix_ms, out));
     }
 
@@ -240,7 +249,7 @@ impl Session {
         turn: &mut Turn<'_>,
     ) {
         if stage == Stage::Published {
-            state.window.close(packet_id);
+            state.close(packet_id);
             return;
         }
         // The client may have it, and then waits for PUBREL.
@@ -291,7 +300,7 @@ impl Session {
             retain: true,
             identifiers: &reading.identifiers,
         };
-        if is_too_large(link, &sending, unix_ms) {
+        if spare_bytes(link, &sending, unix_ms).is_none() {
             return;
         }
         let mut waits = stored.waits;
@@ -387,10 +396,10 @@ impl Round<'_> {
             retain: reading.retain_as_published && message.retain(),
             identifiers: &reading.identifiers,
         };
-        if is_too_large(self.link, &sending, self.unix_ms) {
+        let Some(spare_bytes) = spare_bytes(self.link, &sending, self.unix_ms) else {
             add(&mut self.settled, offset);
             return;
-        }
+        };
         if qos == QoS::AtMostOnce {
             if self.qos_max > QoS::AtMostOnce {
                 add(&mut self.settled, offset);
@@ -401,7 +410,10 @@ impl Round<'_> {
             sending.packet_id = Some(self.state.window.open(source, Stage::of(qos)));
         }
         self.sent += 1;
-        let alias = alias_for(self.link, self.state, self.number);
+        let alias = match spare_bytes < ALIAS_BYTES_MAX {
+            true => None,
+            false => alias_for(self.link, self.state, self.number),
+        };
         if let Some(packet_id) = sending.packet_id {
             let share = self.state.readers.share(self.number);
             let from = (&**self.topic, offset, share);
@@ -487,14 +499,14 @@ fn alias_for(link: &mut Link, state: &mut State, number: u32) -> Option<(u16, bo
     Some((link.aliases_used, false))
 }
 
-/// Whether the client does not take a packet of this size ([MQTT-3.1.2-24]).
-fn is_too_large(link: &mut Link, sending: &Sending<'_>, unix_ms: u64) -> bool {
+/// How much larger a packet without an alias may be for the client to take it; `None`: it is too
+/// large ([MQTT-3.1.2-24]).
+fn spare_bytes(link: &mut Link, sending: &Sending<'_>, unix_ms: u64) -> Option<usize> {
     if link.packet_bytes_max == usize::MAX {
-        return false;
+        return Some(usize::MAX);
     }
-    // As if there were no alias: it may be needed.
     with_publish(link, sending, None, unix_ms, |publish, link| {
-        publish_bytes(publish, link.version) > link.packet_bytes_max
+        link.packet_bytes_max.checked_sub(publish_bytes(publish, link.version))
     })
 }
 
