@@ -33,7 +33,9 @@ const ALIAS_BYTES_MAX: usize = 5;
 enum Left {
     /// The output is full.
     More,
-    /// What is left waits for the client, or for the journal.
+    /// As much waits for the journal as may.
+    Waits,
+    /// What is left waits for the client.
     Nothing,
 }
 
@@ -69,7 +71,22 @@ impl Session {
         let left = self.with_mqtt(|session, mqtt| session.send(mqtt, turn));
         self.release_answers(turn);
         self.settle_told(turn);
-        left == Some(Left::More)
+        match left {
+            Some(Left::More) => true,
+            // The journal has come so far meanwhile: nobody else tells that there is room again.
+            Some(Left::Waits) => self.has_room_to_wait(),
+            Some(Left::Nothing) | None => false,
+        }
+    }
+
+    /// Whether more may be read that then waits for the journal.
+    fn has_room_to_wait(&self) -> bool {
+        self.waiting.has_room(usize::MAX, self.quantum_bytes())
+    }
+
+    /// How much is read of topics at once.
+    fn quantum_bytes(&self) -> usize {
+        (self.broker.limits().output_bytes_max / 2).max(1)
     }
 
     fn send(&mut self, mqtt: &mut Mqtt, turn: &mut Turn<'_>) -> Left {
@@ -82,10 +99,10 @@ impl Session {
         if state.owner != Some(self.key) {
             return Left::Nothing;
         }
-        let quantum_bytes = (self.broker.limits().output_bytes_max / 2).max(1);
+        let quantum_bytes = self.quantum_bytes();
         while turn.out.len() < quantum_bytes {
-            if !self.waiting.has_room(usize::MAX, quantum_bytes) {
-                return Left::Nothing;
+            if !self.has_room_to_wait() {
+                return Left::Waits;
             }
             let has_room = state.window.len() < link.receive_max;
             if let Some(packet_id) = state.next_resend(link.receive_max) {
