@@ -469,7 +469,10 @@ fn record_sent(
     (packet_id, qos): (PacketId, QoS),
     (topic, offset, share): (&Topic, u64, &str),
 ) -> Result<Option<Waits>, protocol::Refusal> {
-    let Some(topic) = topic.stored_id().filter(|_| state.is_stored) else { return Ok(None) };
+    if !state.is_stored {
+        return Ok(None);
+    }
+    let Some(topic) = topic.stored_id() else { return Ok(None) };
     let delivery = Delivery { topic, offset, qos: qos.number() };
     let client = link.client.number;
     let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery, share };
