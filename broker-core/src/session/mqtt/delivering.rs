@@ -145,8 +145,8 @@ impl Session {
         let Some(reader) = state.readers.get(number) else { return };
         let Some(grip) = reader.grip else { return };
         let (topic, reading) = (Arc::clone(&reader.topic), reader.reading.clone());
-        let is_leased = reader.share.is_some() || reading.qos > QoS::AtMostOnce;
-        let room = match is_leased {
+        let is_leased = reader.is_leased;
+        let room = match reader.needs_window() {
             false => usize::MAX,
             true => link.receive_max.saturating_sub(state.window.len()),
         };
