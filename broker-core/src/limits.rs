@@ -6,6 +6,10 @@ use thiserror::Error;
 /// Bytes that a frame or a line needs around the message it carries.
 pub const ENVELOPE_BYTES: usize = 64 * 1024;
 
+/// The longest client identifier or shared filter of MQTT: topics call a subscription so, with a
+/// word before it, and no name is longer than 65 535 bytes.
+pub(crate) const MQTT_ID_BYTES_MAX: usize = 65_535 - 16;
+
 /// The smallest that a segment of the journal may be: a page of memory or disk.
 pub const SEGMENT_BYTES_MIN: u64 = 4096;
 
@@ -308,9 +312,11 @@ impl Limits {
         })
     }
 
-    /// What the native wire's fields can carry: 16-bit names, 32-bit frames.
+    /// What the fields of the native wire and of the journal can carry: 16-bit names, 32-bit
+    /// frames.
     fn check_wire_widths(&self) -> Result<(), LimitError> {
         let widths = [
+            ("mqtt_client_id_bytes_max", self.mqtt_client_id_bytes_max, MQTT_ID_BYTES_MAX),
             ("topic_name_bytes_max", self.topic_name_bytes_max, usize::from(u16::MAX)),
             ("subscriber_id_bytes_max", self.subscriber_id_bytes_max, usize::from(u16::MAX)),
             ("message_bytes_max", self.message_bytes_max, 1 << 30),
@@ -322,7 +328,7 @@ impl Limits {
                 key,
                 expected: format!("at most {most}"),
                 found: value.to_string(),
-                advice: "lower it: the native wire has no room for more",
+                advice: "lower it: the wire and the journal have no room for more",
             }),
         }
     }
@@ -373,6 +379,12 @@ mod tests {
         check_at_fault(&limits, "topics_max", "at least 1");
         let limits = Limits { deliveries_max: 0, ..Limits::default() };
         check_at_fault(&limits, "deliveries_max", "at least 1");
+    }
+
+    #[test]
+    fn a_client_identifier_that_no_subscription_can_be_called_by_is_named() {
+        let limits = Limits { mqtt_client_id_bytes_max: 65_535, ..Limits::default() };
+        check_at_fault(&limits, "mqtt_client_id_bytes_max", "at most 65519");
     }
 
     #[test]

@@ -27,6 +27,8 @@ for_both_backends! {
     a_packet_beyond_the_clients_maximum_is_dropped_and_the_next_one_comes,
     a_dropped_message_does_not_fill_the_window,
     a_packet_beyond_the_clients_maximum_is_dropped_from_those_that_wait,
+    a_packet_beyond_the_clients_maximum_is_not_sent_again,
+    an_alias_makes_no_packet_larger_than_the_client_allows,
     a_packet_beyond_the_brokers_maximum_is_told_so,
     nothing_that_is_sent_is_larger_than_the_client_allows,
     a_will_is_subject_to_the_clients_maximum_too,
@@ -406,6 +408,45 @@ fn a_packet_beyond_the_clients_maximum_is_dropped_from_those_that_wait(backend: 
     let mut client = MqttClient::connect_as(&broker, &narrow);
     client.expect_message("t", "small");
     client.expect_nothing();
+}
+
+fn a_packet_beyond_the_clients_maximum_is_not_sent_again(backend: Backend) {
+    let broker = BrokerProcess::start(backend);
+    let kept = Connect::persistent(Version::V5, "a");
+    let mut client = MqttClient::connect_as(&broker, &kept);
+    client.subscribe("t", 1);
+    let mut publisher = publisher(&broker);
+    publisher.publish_text("t", &"x".repeat(100), 1);
+    publisher.publish_text("t", "small", 1);
+    client.read_publish();
+    let small = client.read_publish();
+    client.vanish();
+    let narrow = kept.property(Property::MaximumPacketSize(40));
+    let mut client = MqttClient::connect_as(&broker, &narrow);
+    assert_eq!(client.read_publish(), small.again());
+    client.expect_nothing();
+}
+
+/// The alias was not counted where a packet just fit.
+fn an_alias_makes_no_packet_larger_than_the_client_allows(backend: Backend) {
+    const BYTES_MAX: usize = 40;
+    let broker = BrokerProcess::start(backend);
+    let narrow = Connect::new(Version::V5, "a")
+        .property(Property::MaximumPacketSize(BYTES_MAX as u32))
+        .property(Property::TopicAliasMaximum(8));
+    let mut client = MqttClient::connect_as(&broker, &narrow);
+    client.subscribe("+", 0);
+    let mut publisher = publisher(&broker);
+    for bytes in 30..40 {
+        let topic = format!("{bytes}");
+        // A head of two bytes, the topic with its length, and the length of properties.
+        let payload = "x".repeat(bytes - 7);
+        for _ in 0..2 {
+            publisher.publish_text(&topic, &payload, 0);
+            let received = client.read();
+            assert!(received.body.len() + 2 <= BYTES_MAX, "{bytes}: {received:?}");
+        }
+    }
 }
 
 fn a_packet_beyond_the_brokers_maximum_is_told_so(backend: Backend) {

@@ -1,6 +1,6 @@
 //! What a SUBSCRIBE of MQTT 5.0 may ask for besides a QoS, and subscription identifiers.
 
-use conformance::mqtt::{MqttClient, Property, Publish, Version};
+use conformance::mqtt::{Connect, MqttClient, Property, Publish, Version, pubcomp, pubrec};
 use conformance::{Backend, BrokerProcess, for_both_backends};
 
 for_both_backends! {
@@ -20,6 +20,7 @@ for_both_backends! {
     any_identifier_up_to_the_largest_is_given_back,
     a_subscription_identifier_comes_with_retained_messages,
     messages_of_3_1_1_come_with_identifiers_too,
+    subscribing_again_at_qos_0_brings_nothing_a_second_time,
     user_properties_in_subscribe_and_unsubscribe_are_let_be,
 }
 
@@ -249,6 +250,30 @@ fn messages_of_3_1_1_come_with_identifiers_too(backend: Backend) {
     subscribe_with_id(&mut client, "t", 1, 8);
     MqttClient::connect(&broker, Version::V311, "p").publish_text("t", "m", 1);
     assert_eq!(client.expect_message("t", "m").subscription_ids(), [8]);
+}
+
+/// A message of QoS 2 was delivered twice where one of QoS 1 before it was under way still.
+fn subscribing_again_at_qos_0_brings_nothing_a_second_time(backend: Backend) {
+    let broker = BrokerProcess::start(backend);
+    let kept = Connect::persistent(Version::V5, "a");
+    let mut client = MqttClient::connect_as(&broker, &kept);
+    client.subscribe("t", 2);
+    let mut publisher = connect(&broker, "p");
+    publisher.publish_text("t", "under way", 1);
+    publisher.publish_text("t", "once", 2);
+    let under_way = client.read_publish();
+    let once = client.read_publish();
+    client.send(&pubrec(once.id));
+    assert_eq!(client.read_ack(0x62, once.id), 0);
+    client.send(&pubcomp(once.id));
+    client.subscribe("t", 0);
+    client.expect_nothing();
+    publisher.publish_text("t", "new", 2);
+    client.expect_message("t", "new");
+    client.vanish();
+    let mut client = MqttClient::connect_as(&broker, &kept);
+    assert_eq!(client.read_publish(), under_way.again());
+    client.expect_nothing();
 }
 
 fn user_properties_in_subscribe_and_unsubscribe_are_let_be(backend: Backend) {

@@ -113,6 +113,9 @@ pub(crate) struct Reader {
     pub(crate) topic: Arc<Topic>,
     pub(crate) share: Option<Arc<str>>,
     pub(crate) reading: Reading,
+    /// Its messages are acknowledged one by one. It stays so where that is no longer asked for: what
+    /// is under way would else be forgotten, and what came after it be read again.
+    pub(crate) is_leased: bool,
     /// The terms that held before, and for messages up to which offset.
     before: Option<Box<(Reading, u64)>>,
     /// `None`: the session is not connected.
@@ -197,10 +200,12 @@ pub(crate) fn share_subscription(filter: &str) -> String {
 
 impl Reader {
     pub(crate) fn new(topic: Arc<Topic>, share: Option<Arc<str>>, reading: Reading) -> Self {
+        let is_leased = share.is_some() || reading.qos > QoS::AtMostOnce;
         Self {
             topic,
             share,
             reading,
+            is_leased,
             before: None,
             grip: None,
             is_ready: false,
@@ -211,6 +216,7 @@ impl Reader {
 
     /// Changes the terms for messages that are published from now on.
     pub(crate) fn change(&mut self, reading: Reading) {
+        self.is_leased |= reading.qos > QoS::AtMostOnce;
         let before = std::mem::replace(&mut self.reading, reading);
         if before != self.reading && self.before.is_none() {
             self.before = Some(Box::new((before, self.topic.next_offset())));
@@ -222,6 +228,11 @@ impl Reader {
     pub(crate) fn reading_before(&mut self, offset: u64) -> Option<(Reading, u64)> {
         self.before.take_if(|before| before.1 <= offset);
         self.before.as_deref().cloned()
+    }
+
+    /// Whether what it reads may have to be acknowledged by the client.
+    pub(crate) fn needs_window(&self) -> bool {
+        self.share.is_some() || self.reading.qos > QoS::AtMostOnce || self.before.is_some()
     }
 
     fn name(&self) -> ReaderName {

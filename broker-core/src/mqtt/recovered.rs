@@ -11,8 +11,8 @@ use crate::journal::{
 };
 use crate::topic::Topic;
 use crate::{Broker, Now, Wakes};
-use protocol::Start;
 use protocol::mqtt::{PacketId, QoS};
+use protocol::{Code, Start};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -199,7 +199,7 @@ fn restore_reader(
     kept: &mut Kept,
 ) {
     let Some(reading) = state.reading(topic.name(), share.as_ref()) else { return };
-    let reader = Reader::new(Arc::clone(topic), share, reading);
+    let mut reader = Reader::new(Arc::clone(topic), share, reading);
     let id = reader.subscription(client);
     if !kept.insert((Arc::clone(topic.name()), Arc::clone(&id))) && reader.share.is_none() {
         return;
@@ -208,6 +208,8 @@ fn restore_reader(
     let wanted = reader.wanted_unattached(client, Start::Earliest);
     if let Err(refusal) = topic.subscribe(&id, &wanted, broker) {
         tracing::debug!(client = &*client.id, topic = &**topic.name(), %refusal, "not as it was");
+        // It was asked for before, or is to be when the client comes.
+        reader.is_leased |= refusal.code == Code::SubscriptionMismatch;
     }
     state.readers.insert(reader);
 }

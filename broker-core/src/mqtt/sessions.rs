@@ -6,7 +6,6 @@ use super::window::{Source, Stage};
 use crate::journal::{ClientRecord, Record, Waits};
 use crate::topic::{Attached, LeaseTerms, Wanted};
 use crate::{Broker, Cause, Now, SessionKey, Wake, Wakes};
-use protocol::mqtt::QoS;
 use protocol::{AckMode, Code, Durability, LagPolicy, Lifetime, Push, Refusal, Start};
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard};
@@ -389,8 +388,7 @@ impl Reader {
     }
 
     fn wanted(&self, lifetime: Lifetime, start: Start) -> Wanted {
-        let is_acknowledged = self.share.is_some() || self.reading.qos > QoS::AtMostOnce;
-        let leases = is_acknowledged.then(LeaseTerms::until_acknowledged);
+        let leases = self.is_leased.then(LeaseTerms::until_acknowledged);
         Wanted { start, leases, lifetime }
     }
 

@@ -81,7 +81,7 @@ impl State {
     /// Of a group, those first who were given something longest ago, so that messages that come one
     /// by one go round.
     pub(super) fn wake_waiting(&mut self, wakes: &mut Wakes) {
-        if self.subscriptions.has_groups() {
+        if self.subscriptions.any_served() {
             let subscriptions = &self.subscriptions;
             self.waiting.sort_by_key(|grip| subscriptions.served(*grip));
         }

@@ -176,8 +176,9 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn has_groups(&self) -> bool {
-        !self.groups.is_empty()
+    /// Whether any of several consumers was ever given something.
+    pub(super) fn any_served(&self) -> bool {
+        self.served > 0
     }
 
     /// A consumer was given something.

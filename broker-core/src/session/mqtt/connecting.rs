@@ -83,7 +83,8 @@ impl Session {
         if let Err(refusal) = self.check_publication(will.topic) {
             return refused(reason_of(&refusal), format!("the will's topic: {}", refusal.message));
         }
-        let (max, found) = (limits.message_bytes_max, will.payload.len());
+        let found = will.payload.len() + will.properties.bytes().len();
+        let max = limits.message_bytes_max;
         if found > max {
             return refused(
                 ReasonCode::PacketTooLarge,

@@ -25,12 +25,17 @@ use std::sync::Arc;
 /// Longer payloads are sent by reference.
 const COPY_BYTES_MAX: usize = 4096;
 
+/// How much longer an alias makes a packet, at most: the property, and the lengths around it.
+const ALIAS_BYTES_MAX: usize = 5;
+
 /// Whether there is more to be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
     /// The output is full.
     More,
-    /// What is left waits for the client, or for the journal.
+    /// As much waits for the journal as may.
+    Waits,
+    /// What is left waits for the client.
     Nothing,
 }
 
@@ -66,7 +71,22 @@ impl Session {
         let left = self.with_mqtt(|session, mqtt| session.send(mqtt, turn));
         self.release_answers(turn);
         self.settle_told(turn);
-        left == Some(Left::More)
+        match left {
+            Some(Left::More) => true,
+            // The journal has come so far meanwhile: nobody else tells that there is room again.
+            Some(Left::Waits) => self.has_room_to_wait(),
+            Some(Left::Nothing) | None => false,
+        }
+    }
+
+    /// Whether more may be read that then waits for the journal.
+    fn has_room_to_wait(&self) -> bool {
+        self.waiting.has_room(usize::MAX, self.quantum_bytes())
+    }
+
+    /// How much is read of topics at once.
+    fn quantum_bytes(&self) -> usize {
+        (self.broker.limits().output_bytes_max / 2).max(1)
     }
 
     fn send(&mut self, mqtt: &mut Mqtt, turn: &mut Turn<'_>) -> Left {
@@ -79,10 +99,10 @@ impl Session {
         if state.owner != Some(self.key) {
             return Left::Nothing;
         }
-        let quantum_bytes = (self.broker.limits().output_bytes_max / 2).max(1);
+        let quantum_bytes = self.quantum_bytes();
         while turn.out.len() < quantum_bytes {
-            if !self.waiting.has_room(usize::MAX, quantum_bytes) {
-                return Left::Nothing;
+            if !self.has_room_to_wait() {
+                return Left::Waits;
             }
             let has_room = state.window.len() < link.receive_max;
             if let Some(packet_id) = state.next_resend(link.receive_max) {
@@ -125,8 +145,8 @@ impl Session {
         let Some(reader) = state.readers.get(number) else { return };
         let Some(grip) = reader.grip else { return };
         let (topic, reading) = (Arc::clone(&reader.topic), reader.reading.clone());
-        let is_leased = reader.share.is_some() || reading.qos > QoS::AtMostOnce;
-        let room = match is_leased {
+        let is_leased = reader.is_leased;
+        let room = match reader.needs_window() {
             false => usize::MAX,
             true => link.receive_max.saturating_sub(state.window.len()),
         };
@@ -229,6 +249,12 @@ impl Session {
             identifiers: reading.as_ref().map_or(&[], |reading| &reading.identifiers),
         };
         let unix_ms = self.broker.unix_ms(turn.now);
+        if spare_bytes(link, &sending, unix_ms).is_none() {
+            if let (Stage::Published, Source::Log { reader, offset, .. }) = (stage, &source) {
+                link.settling.push((*reader, *offset));
+            }
+            return self.give_up_packet(link, state, packet_id, stage, turn);
+        }
         turn.out.put(|out| put(link, &sending, None, unix_ms, out));
     }
 
@@ -242,7 +268,7 @@ impl Session {
         turn: &mut Turn<'_>,
     ) {
         if stage == Stage::Published {
-            state.window.close(packet_id);
+            state.close(packet_id);
             return;
         }
         // The client may have it, and then waits for PUBREL.
@@ -293,7 +319,7 @@ impl Session {
             retain: true,
             identifiers: &reading.identifiers,
         };
-        if is_too_large(link, &sending, unix_ms) {
+        if spare_bytes(link, &sending, unix_ms).is_none() {
             return;
         }
         let mut waits = stored.waits;
@@ -447,10 +473,10 @@ impl Round<'_> {
             retain: reading.retain_as_published && message.retain(),
             identifiers: &reading.identifiers,
         };
-        if is_too_large(self.link, &sending, self.unix_ms) {
+        let Some(spare_bytes) = spare_bytes(self.link, &sending, self.unix_ms) else {
             add(&mut self.settled, offset);
             return;
-        }
+        };
         if qos == QoS::AtMostOnce {
             if self.qos_max > QoS::AtMostOnce {
                 add(&mut self.settled, offset);
@@ -461,7 +487,10 @@ impl Round<'_> {
             sending.packet_id = Some(self.state.window.open(source, Stage::of(qos)));
         }
         self.sent += 1;
-        let alias = alias_for(self.link, self.state, self.number);
+        let alias = match spare_bytes < ALIAS_BYTES_MAX {
+            true => None,
+            false => alias_for(self.link, self.state, self.number),
+        };
         if let Some(packet_id) = sending.packet_id {
             let share = self.state.readers.share(self.number);
             let from = (&**self.topic, offset, share);
@@ -500,7 +529,10 @@ fn record_sent(
     (packet_id, qos): (PacketId, QoS),
     (topic, offset, share): (&Topic, u64, &str),
 ) -> Result<Option<Waits>, protocol::Refusal> {
-    let Some(topic) = topic.stored_id().filter(|_| state.is_stored) else { return Ok(None) };
+    if !state.is_stored {
+        return Ok(None);
+    }
+    let Some(topic) = topic.stored_id() else { return Ok(None) };
     let delivery = Delivery { topic, offset, qos: qos.number() };
     let client = link.client.number;
     let record = ClientRecord::Sent { client, packet_id: packet_id.get(), delivery, share };
@@ -547,14 +579,14 @@ fn alias_for(link: &mut Link, state: &mut State, number: u32) -> Option<(u16, bo
     Some((link.aliases_used, false))
 }
 
-/// Whether the client does not take a packet of this size ([MQTT-3.1.2-24]).
-fn is_too_large(link: &mut Link, sending: &Sending<'_>, unix_ms: u64) -> bool {
+/// How much larger a packet without an alias may be for the client to take it; `None`: it is too
+/// large ([MQTT-3.1.2-24]).
+fn spare_bytes(link: &mut Link, sending: &Sending<'_>, unix_ms: u64) -> Option<usize> {
     if link.packet_bytes_max == usize::MAX {
-        return false;
+        return Some(usize::MAX);
     }
-    // As if there were no alias: it may be needed.
     with_publish(link, sending, None, unix_ms, |publish, link| {
-        publish_bytes(publish, link.version) > link.packet_bytes_max
+        link.packet_bytes_max.checked_sub(publish_bytes(publish, link.version))
     })
 }
 

@@ -128,7 +128,8 @@ impl Session {
             unix_ms: self.broker.unix_ms(turn.now),
         };
         let max = self.broker.limits().message_bytes_max;
-        let pushed = match publish.payload.len() {
+        // Properties become headers, which belong to the message for other protocols too.
+        let pushed = match publish.payload.len() + publish.properties.bytes().len() {
             length if length > max => Err(too_large(length, max)),
             _ => push(publish, origin, &mut link.batch.builder),
         };

@@ -2,6 +2,7 @@
 
 use super::{Mqtt, RetainedWanted, Told, encoded, reason_of};
 use crate::journal::Waits;
+use crate::limits::MQTT_ID_BYTES_MAX;
 use crate::mqtt::{SYS_PREFIX, Subscription, Terms, later};
 use crate::session::answer::Answer;
 use crate::session::{Session, Turn};
@@ -111,7 +112,8 @@ impl Session {
     fn check_filter(&self, filter: &str, parsed: &Filter<'_>) -> Result<(), ReasonCode> {
         let limits = self.broker.limits();
         let is_too_deep = parsed.levels.split('/').count() > limits.mqtt_topic_levels_max;
-        if is_too_deep || filter.len() > limits.topic_name_bytes_max {
+        let bytes_max = limits.topic_name_bytes_max.min(MQTT_ID_BYTES_MAX);
+        if is_too_deep || filter.len() > bytes_max {
             return Err(ReasonCode::TopicFilterInvalid);
         }
         Ok(())
