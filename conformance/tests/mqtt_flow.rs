@@ -17,6 +17,7 @@ for_both_backends! {
     a_client_without_receive_maximum_is_sent_many,
     more_than_the_broker_allows_is_told_so,
     what_is_acknowledged_does_not_count_against_the_client,
+    what_came_by_a_connection_before_does_not_count_against_the_client,
     an_alias_stands_for_its_topic,
     an_alias_may_be_given_to_another_topic,
     aliases_belong_to_their_connection,
@@ -213,6 +214,27 @@ fn more_than_the_broker_allows_is_told_so(backend: Backend) {
     client.send_publish(&Publish::new("t", "m").qos(2).id(maximum + 1));
     client.expect_disconnect(&[reason::RECEIVE_MAXIMUM_EXCEEDED]);
     publisher(&broker).expect_nothing();
+}
+
+/// A client that had lost its memory was let in and thrown out again each time.
+fn what_came_by_a_connection_before_does_not_count_against_the_client(backend: Backend) {
+    let broker = BrokerProcess::start_with(backend, &["--mqtt-receive-max", "2"]);
+    let kept = Connect::persistent(Version::V5, "a");
+    for first in [1, 3, 5] {
+        let mut client = MqttClient::connect_as(&broker, &kept);
+        for id in [first, first + 1] {
+            client.send_publish(&Publish::new("t", "m").qos(2).id(id));
+            assert_eq!(client.read_ack(0x50, id), 0);
+        }
+        client.vanish();
+    }
+    let mut client = MqttClient::connect_as(&broker, &kept);
+    for id in [7, 8] {
+        client.send_publish(&Publish::new("t", "m").qos(2).id(id));
+        assert_eq!(client.read_ack(0x50, id), 0);
+    }
+    client.send_publish(&Publish::new("t", "m").qos(2).id(9));
+    client.expect_disconnect(&[reason::RECEIVE_MAXIMUM_EXCEEDED]);
 }
 
 fn what_is_acknowledged_does_not_count_against_the_client(backend: Backend) {

@@ -14,6 +14,7 @@ mod in_each_version {
         messages_are_sent_again_in_their_order,
         messages_are_not_sent_again_within_a_connection,
         what_was_acknowledged_is_not_sent_again,
+        what_was_begun_is_completed_although_its_subscription_is_gone,
     }
 }
 
@@ -127,6 +128,32 @@ fn what_was_acknowledged_is_not_sent_again(backend: Backend, version: Version) {
         publisher.publish_text("t", "m", qos);
         client.expect_message("t", "m");
     }
+    client.expect_nothing();
+    client.vanish();
+    again(&broker, version).expect_nothing();
+}
+
+/// [MQTT-3.10.4-3].
+fn what_was_begun_is_completed_although_its_subscription_is_gone(
+    backend: Backend,
+    version: Version,
+) {
+    let broker = BrokerProcess::start(backend);
+    let mut client = subscriber(&broker, version);
+    let mut publisher = publisher(&broker, version);
+    publisher.publish_text("t", "at least once", 1);
+    publisher.publish_text("t", "exactly once", 2);
+    let (one, two) = (client.read_publish(), client.read_publish());
+    client.unsubscribe(&["t"]);
+    publisher.publish_text("t", "not subscribed to", 1);
+    client.vanish();
+    let mut client = again(&broker, version);
+    assert_eq!(client.read_publish(), one.clone().again());
+    assert_eq!(client.read_publish(), two.clone().again());
+    client.send(&puback(one.id));
+    client.send(&pubrec(two.id));
+    assert_eq!(client.read_ack(0x62, two.id), 0);
+    client.send(&pubcomp(two.id));
     client.expect_nothing();
     client.vanish();
     again(&broker, version).expect_nothing();

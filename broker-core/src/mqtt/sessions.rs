@@ -10,6 +10,9 @@ use protocol::{AckMode, Code, Durability, LagPolicy, Lifetime, Push, Refusal, St
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard};
 
+/// Memory that wills which wait for room in their topics may take.
+const LATE_WILLS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// What a connection asks of a session.
 #[derive(Debug)]
 pub(crate) struct Begin {
@@ -314,13 +317,26 @@ impl Broker {
     pub(crate) fn execute(&self, will: Will, client: u64, now: Now, wakes: &mut Wakes) {
         match self.publish_will(&will, client, now, wakes) {
             Ok(Published::Yes) => {}
-            Ok(Published::NotYet) => {
-                self.late_wills().push((will, client));
-            }
+            Ok(Published::NotYet) => self.keep_late(will, client),
             Err(refusal) => {
                 tracing::warn!(client, %refusal, "a will is not published");
             }
         }
+    }
+
+    /// A will waits for room in its topic, unless too many do.
+    fn keep_late(&self, will: Will, client: u64) {
+        let mut late = self.late_wills();
+        let waiting_bytes: usize = late.iter().map(|(will, _)| will.bytes()).sum();
+        if waiting_bytes + will.bytes() > LATE_WILLS_BYTES_MAX {
+            tracing::warn!(
+                client,
+                waiting_bytes,
+                "a will is not published: too many wait for room"
+            );
+            return;
+        }
+        late.push((will, client));
     }
 
     fn late_wills(&self) -> MutexGuard<'_, Vec<(Will, u64)>> {

@@ -36,6 +36,13 @@ impl From<mqtt::Will<'_>> for Will {
     }
 }
 
+impl Will {
+    /// The memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.topic.len() + self.payload.len() + self.properties.len()
+    }
+}
+
 /// Whether a will is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Published {

@@ -99,6 +99,7 @@ impl Session {
         };
         drop(state);
         link.received = received;
+        link.received_before = link.received_before.min(received);
         let waits = match recorded {
             Ok(waits) => waits,
             Err(refusal) => return self.fail(mqtt, reason_of(&refusal), &refusal.message, turn),

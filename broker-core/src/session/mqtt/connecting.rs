@@ -174,6 +174,7 @@ impl Session {
             batch: Batch::default(),
             unconfirmed: 0,
             received: begun.received,
+            received_before: begun.received,
             aliases: Vec::new(),
             aliases_max: properties
                 .topic_alias_maximum()

@@ -216,8 +216,10 @@ impl Session {
             Source::Retained { record, .. } => Some(vec![record.clone()]),
             Source::Log { topic, reader, offset } => {
                 let grip = state.readers.get(*reader).and_then(|reader| reader.grip);
-                let leased = match stage {
-                    Stage::Published => Leased::Again,
+                let leased = match (stage, grip) {
+                    (Stage::Published, Some(_)) => Leased::Again,
+                    // Its subscription is gone, if it is of quality of service 1: what was begun
+                    // is completed nevertheless ([MQTT-3.10.4-3]).
                     _ => Leased::Settled,
                 };
                 let fetched = topic.reread(grip, *offset, leased, turn.now, &self.broker);

@@ -62,6 +62,8 @@ struct Link {
     unconfirmed: usize,
     /// Its publications of quality of service 2 that it has not released yet.
     received: usize,
+    /// As many of them came by connections before, and do not count against this one.
+    received_before: usize,
     /// Topic aliases that it set.
     aliases: Vec<Option<Arc<str>>>,
     /// Topic aliases that it may be sent, and how many it was.

@@ -160,7 +160,8 @@ impl Session {
                 return false;
             }
         }
-        let received = link.received;
+        // What a client may send is counted anew on each connection (MQTT 5.0 §4.9).
+        let received = link.received.saturating_sub(link.received_before);
         let is_counted = publish.qos == QoS::AtLeastOnce;
         // Of quality of service 2, what was received says it.
         link.unconfirmed += usize::from(is_counted);
