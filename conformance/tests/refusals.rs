@@ -38,7 +38,7 @@ fn a_subscriber_id_that_cannot_be_is_refused<C: Speaks>(backend: Backend) {
     let broker = BrokerProcess::start(backend);
     let mut client = C::connect(&broker);
     assert_eq!(client.create("t"), Ok(()));
-    for id in ["", "a\nb", "\u{7f}", &"x".repeat(257)] {
+    for id in ["", "a\nb", "\u{7f}", "mqtt:a", "mqtt-share:$share/g/t", &"x".repeat(257)] {
         assert_eq!(client.subscribe("t", id), Err(Code::InvalidSubscriber), "{id:?}");
     }
     assert_eq!(client.subscribe("t", &"x".repeat(256)), Ok(()));

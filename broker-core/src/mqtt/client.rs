@@ -18,6 +18,9 @@ pub(crate) const EXPIRY_NEVER_S: u32 = u32::MAX;
 pub(crate) const CLIENT_PREFIX: &str = "mqtt:";
 pub(crate) const SHARE_PREFIX: &str = "mqtt-share:";
 
+/// What no other subscription's name begins with.
+pub(crate) const OWN_PREFIXES: [&str; 2] = [CLIENT_PREFIX, SHARE_PREFIX];
+
 /// A client.
 #[derive(Debug)]
 pub(crate) struct Client {

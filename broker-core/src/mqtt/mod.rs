@@ -19,7 +19,9 @@ mod sys;
 mod wills;
 mod window;
 
-pub(crate) use client::{Client, EXPIRY_NEVER_S, RetainedReading, State, share_subscription};
+pub(crate) use client::{
+    Client, EXPIRY_NEVER_S, OWN_PREFIXES, RetainedReading, State, share_subscription,
+};
 pub(crate) use filters::{Reading, Terms};
 pub(crate) use message::{Message, Origin, push};
 pub(crate) use recovered::{RETAINED_OFFSET, RecoveredClients};

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::{Session, Target, Turn};
 use crate::journal::{LeaseTerms, Waits};
 use crate::log::{FetchLimit, Incoming};
+use crate::mqtt;
 use crate::topic::{Appended, Attached, Named, Shown, Wanted, incoming};
 use crate::{Broker, Now, SessionKey};
 use protocol::batch::too_large;
@@ -187,13 +188,28 @@ impl Session {
         })
     }
 
+    /// Names of MQTT's sessions are for them alone: they would take over what is not theirs, and
+    /// no other subscription of such a name stands a restart.
+    fn check_subscriber(&self, id: &str) -> Result<(), Refusal> {
+        check_subscriber_id(id, self.broker.name_limits())?;
+        match mqtt::OWN_PREFIXES.iter().find(|prefix| id.starts_with(**prefix)) {
+            None => Ok(()),
+            Some(prefix) => Err(Refusal::new(
+                Code::InvalidSubscriber,
+                format!(
+                    "expected a subscriber id that does not begin with {prefix:?}, as those of MQTT sessions do; use another"
+                ),
+            )),
+        }
+    }
+
     fn subscribe(
         &self,
         topic: &str,
         subscriber: &str,
         wanted: &Wanted,
     ) -> Result<(Answer, Option<Waits>), Refusal> {
-        check_subscriber_id(subscriber, self.broker.name_limits())?;
+        self.check_subscriber(subscriber)?;
         let topic = self.broker.topic(topic)?;
         let (next_offset, waits) = topic.subscribe(subscriber, wanted, &self.broker)?;
         Ok((Answer::Subscribed { next_offset }, waits))
@@ -208,7 +224,7 @@ impl Session {
         push: Push,
         turn: &mut Turn<'_>,
     ) -> Result<(Answer, Option<Waits>), Refusal> {
-        check_subscriber_id(subscriber, self.broker.name_limits())?;
+        self.check_subscriber(subscriber)?;
         self.pushes.check_free(number, self.broker.limits())?;
         let topic = self.broker.topic(topic)?;
         let Attached { grip, next_offset, waits } =
