@@ -11,6 +11,7 @@ for_both_backends! {
     a_maximum_packet_size_is_told_and_holds,
     client_identifiers_have_a_longest,
     subscriptions_of_a_client_have_a_limit,
+    a_filter_that_is_refused_for_one_topic_is_read_for_none,
     topics_have_a_most_of_levels,
     sessions_have_a_limit,
     messages_under_way_to_a_client_have_a_limit,
@@ -104,6 +105,24 @@ fn subscriptions_of_a_client_have_a_limit(backend: Backend) {
         client.unsubscribe(&["b"]);
         assert_eq!(client.subscribe("c", 1), 1, "there is room again");
     }
+}
+
+fn a_filter_that_is_refused_for_one_topic_is_read_for_none(backend: Backend) {
+    let broker = BrokerProcess::start_with(backend, &["--subscriptions-per-topic-max", "1"]);
+    let mut other = MqttClient::connect(&broker, Version::V5, "b");
+    for topic in ["t/0", "t/1", "t/2"] {
+        assert_eq!(other.publish(Publish::new(topic, "makes it").qos(1)), 0);
+    }
+    assert_eq!(other.subscribe("t/1", 1), 1);
+    let mut client = connect(&broker);
+    assert_eq!(client.subscribe("t/+", 1), 0x97);
+    for topic in ["t/0", "t/2", "t/3"] {
+        assert_eq!(other.publish(Publish::new(topic, "m").qos(1)), 0);
+    }
+    client.expect_nothing();
+    assert_eq!(client.subscribe("t/2", 1), 1);
+    other.publish_text("t/2", "read", 1);
+    client.expect_message("t/2", "read");
 }
 
 fn topics_have_a_most_of_levels(backend: Backend) {

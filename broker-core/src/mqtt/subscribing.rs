@@ -44,9 +44,28 @@ impl Broker {
             ));
         }
         let filter: Arc<str> = Arc::from(filter);
-        self.count_no_local(state.filters.insert(&filter, terms), Some(terms));
+        let made = self.read_filter(client, state, &filter, terms, wakes);
+        if made.is_err() && is_new {
+            // What is refused may not be read in part either.
+            self.forget_filter(client, state, &filter, wakes);
+            self.read_without(client, state, &filter, wakes);
+        }
+        made
+    }
+
+    fn read_filter(
+        &self,
+        client: &Arc<Client>,
+        state: &mut State,
+        filter: &Arc<str>,
+        terms: Terms,
+        wakes: &mut Wakes,
+    ) -> Result<Subscription, Refusal> {
+        let before = state.filters.insert(filter, terms);
+        let is_new = before.is_none();
+        self.count_no_local(before, Some(terms));
         let member = Member { client: Arc::clone(client), qos: terms.options.qos };
-        let place = place_of(&filter);
+        let place = place_of(filter);
         // Before the topics are looked at, so that one made meanwhile is not missed.
         self.mqtt().subscribers.insert(place, member);
         let mut made = Subscription::default();
@@ -67,7 +86,7 @@ impl Broker {
             let options = options_byte(terms.options);
             let identifier = terms.identifier.unwrap_or(0);
             let terms = FilterTerms { options, identifier };
-            let record = ClientRecord::Subscribed { client: client.number, terms, filter: &filter };
+            let record = ClientRecord::Subscribed { client: client.number, terms, filter };
             made.waits = later(made.waits, self.mqtt_record(record, Durability::Sync)?);
         }
         Ok(made)
@@ -147,7 +166,19 @@ impl Broker {
             }
         }
         self.forget_filter(client, state, &filter, wakes);
-        let place = place_of(&filter);
+        self.read_without(client, state, &filter, wakes);
+        Some(Ok(waits))
+    }
+
+    /// Has topics read without a filter that is gone.
+    fn read_without(
+        &self,
+        client: &Client,
+        state: &mut State,
+        filter: &Arc<str>,
+        wakes: &mut Wakes,
+    ) {
+        let place = place_of(filter);
         let concerned = self.matching_topics(place.levels).into_iter().filter_map(|topic| {
             let name = ReaderName { topic: Arc::clone(topic.name()), share: place.share.cloned() };
             state.readers.find(&name)
@@ -156,7 +187,6 @@ impl Broker {
         for number in concerned {
             self.read_less(client, state, number, wakes);
         }
-        Some(Ok(waits))
     }
 
     /// A filter of a reader's is gone.
