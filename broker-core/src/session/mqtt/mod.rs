@@ -8,7 +8,9 @@ mod connecting;
 mod delivering;
 mod ending;
 mod publishing;
+mod round;
 mod subscribing;
+mod writing;
 
 use super::answer::Answer;
 use super::dialect::Speech;
