@@ -111,7 +111,7 @@ impl Subscription {
 pub(super) struct Subscriptions {
     slots: Slab<Subscription>,
     by_id: HashMap<Arc<str>, SubscriptionKey>,
-    /// All attachments.
+    /// All attachments, by their names.
     attached: Vec<Grip>,
     /// Those with groups.
     groups: Vec<SubscriptionKey>,
@@ -253,8 +253,12 @@ impl Subscriptions {
     pub(super) fn remove(&mut self, key: SubscriptionKey) -> Subscription {
         let subscription = self.slots.remove(key.0);
         self.by_id.remove(&subscription.id);
-        self.attached.retain(|grip| grip.key != key);
-        self.groups.retain(|group| *group != key);
+        for attachment in &subscription.attachments {
+            self.forget_attached(attachment.id);
+        }
+        if subscription.group.is_some() {
+            self.groups.retain(|group| *group != key);
+        }
         subscription
     }
 
@@ -290,8 +294,16 @@ impl Subscriptions {
     pub(super) fn detach(&mut self, grip: Grip) -> Option<Attachment> {
         let attachments = &mut self.slots.get_mut(grip.key.0)?.attachments;
         let index = attachments.iter().position(|found| found.id == grip.attachment)?;
-        self.attached.retain(|attached| *attached != grip);
-        Some(attachments.remove(index))
+        let attachment = attachments.remove(index);
+        self.forget_attached(grip.attachment);
+        Some(attachment)
+    }
+
+    /// Attachments are named in their order, so that one is found among many without a look at each.
+    fn forget_attached(&mut self, id: AttachmentId) {
+        if let Ok(index) = self.attached.binary_search_by_key(&id, |grip| grip.attachment) {
+            self.attached.remove(index);
+        }
     }
 
     /// The attachments of a subscription.
