@@ -13,6 +13,7 @@ use protocol::mqtt::{
 };
 use serde::{Deserialize, Serialize, Serializer};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The largest packet that is read.
 const PACKET_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -86,11 +87,20 @@ pub(super) struct MqttConnection {
     output: BytesMut,
 }
 
+/// As long as there is: some brokers refuse clients without any.
+const KEEP_ALIVE_S: u16 = u16::MAX;
+
+/// Connections of this process so far. Some brokers refuse clients that do not name themselves, and
+/// two of one name would not live beside each other.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
 impl MqttConnection {
     pub(super) fn open(address: SocketAddr, version: MqttVersion) -> Result<Self, DriverError> {
         let version = version.on_wire();
         let mut decoder = PacketDecoder::new(PACKET_BYTES_MAX);
         decoder.set_version(version);
+        let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        let client_id = format!("harness-{}-{number}", std::process::id());
         let mut opened = Self {
             connection: Connection::open(address)?,
             decoder,
@@ -101,9 +111,8 @@ impl MqttConnection {
         opened.send_packet(&Packet::Connect(Connect {
             version,
             clean_start: true,
-            keep_alive_s: 0,
-            // The broker chooses one, so that two runs never share it.
-            client_id: "",
+            keep_alive_s: KEEP_ALIVE_S,
+            client_id: &client_id,
             will: None,
             user_name: None,
             password: None,
