@@ -14,7 +14,6 @@ mod in_each_version {
     for_both_mqtt_versions! {
         a_will_is_published_when_its_client_vanishes,
         a_will_is_not_published_after_disconnect,
-    a_will_is_not_published_of_a_client_that_is_back_at_once,
         a_will_is_published_when_its_client_misbehaves,
         a_will_is_published_when_its_client_stays_silent,
         a_will_is_published_when_its_client_is_taken_over,
@@ -34,6 +33,7 @@ mod in_each_version {
 }
 
 for_both_backends! {
+    a_will_is_not_published_of_a_client_that_is_back_at_once,
     a_will_is_published_when_disconnect_asks_for_it,
     a_will_is_published_when_disconnect_tells_of_an_error,
     a_takeover_that_goes_on_with_the_session_cancels_a_delayed_will,
@@ -86,7 +86,10 @@ fn a_will_is_not_published_after_disconnect(backend: Backend, version: Version) 
 }
 
 /// DISCONNECT may be read when the next connection has the session already.
-fn a_will_is_not_published_of_a_client_that_is_back_at_once(backend: Backend, version: Version) {
+fn a_will_is_not_published_of_a_client_that_is_back_at_once(backend: Backend) {
+    // In 5.0 the broker's own DISCONNECT may reset a connection that the client has closed already,
+    // and take the client's with it.
+    let version = Version::V311;
     let broker = BrokerProcess::start(backend);
     let mut watcher = watcher(&broker, version);
     for _ in 0..50 {
