@@ -40,8 +40,7 @@ impl std::ops::AddAssign for Faults {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     producers: Vec<Account>,
-    duplicated: u64,
-    reordered: u64,
+    /// Of no producer that can be named.
     corrupted: u64,
 }
 
@@ -52,6 +51,8 @@ struct Account {
     /// Start and end of each run of messages that were passed over.
     gaps: BTreeMap<u64, u64>,
     given_up: u64,
+    duplicated: u64,
+    reordered: u64,
 }
 
 impl Ledger {
@@ -59,13 +60,13 @@ impl Ledger {
     #[must_use]
     pub fn new(producers: usize) -> Self {
         let producers = vec![Account::default(); producers];
-        Self { producers, duplicated: 0, reordered: 0, corrupted: 0 }
+        Self { producers, corrupted: 0 }
     }
 
     /// Enters a message. `false`: no such producer, which counts as corrupted.
     #[inline]
-    pub fn enter(&mut self, producer: u16, sequence: u64) -> bool {
-        let Some(account) = self.producers.get_mut(usize::from(producer)) else {
+    pub fn enter(&mut self, producer: u32, sequence: u64) -> bool {
+        let Some(account) = self.producers.get_mut(producer as usize) else {
             self.corrupted += 1;
             return false;
         };
@@ -97,14 +98,22 @@ impl Ledger {
     /// If `sent` is not one figure for each producer.
     #[must_use]
     pub fn faults(&self, sent: &[u64]) -> Faults {
-        // A sequence past the last one sent is no message at all.
-        let phantoms: u64 = self.pairs(sent).map(|(account, sent)| account.came_from(sent)).sum();
-        Faults {
-            lost: self.lost(sent),
-            duplicated: self.duplicated,
-            reordered: self.reordered,
-            corrupted: self.corrupted + phantoms,
-        }
+        let mut sum = Faults { corrupted: self.corrupted, ..Faults::default() };
+        self.pairs(sent).for_each(|(account, sent)| sum += account.faults(sent));
+        sum
+    }
+
+    /// The verdict on each producer that has any faults, when `sent` messages were sent by each and
+    /// no more will come. Payloads that name no producer are not among them.
+    ///
+    /// # Panics
+    /// If `sent` is not one figure for each producer.
+    pub fn faulty_producers<'a>(
+        &'a self,
+        sent: &'a [u64],
+    ) -> impl Iterator<Item = (u32, Faults)> + 'a {
+        let judged = self.pairs(sent).map(|(account, sent)| account.faults(sent));
+        (0u32..).zip(judged).filter(|(_, faults)| !faults.is_none())
     }
 
     fn pairs<'a>(&'a self, sent: &'a [u64]) -> impl Iterator<Item = (&'a Account, u64)> {
@@ -113,14 +122,14 @@ impl Ledger {
     }
 
     #[cold]
-    fn enter_out_of_turn(&mut self, producer: u16, sequence: u64) {
-        let account = &mut self.producers[usize::from(producer)];
+    fn enter_out_of_turn(&mut self, producer: u32, sequence: u64) {
+        let account = &mut self.producers[producer as usize];
         if sequence > account.next {
             account.open_gap(sequence);
         } else if account.fill_gap(sequence) {
-            self.reordered += 1;
+            account.reordered += 1;
         } else {
-            self.duplicated += 1;
+            account.duplicated += 1;
         }
     }
 }
@@ -152,6 +161,16 @@ impl Account {
             self.gaps.insert(sequence + 1, end);
         }
         true
+    }
+
+    fn faults(&self, sent: u64) -> Faults {
+        Faults {
+            lost: self.missing_below(sent),
+            duplicated: self.duplicated,
+            reordered: self.reordered,
+            // A sequence past the last one sent is no message at all.
+            corrupted: self.came_from(sent),
+        }
     }
 
     fn missing_below(&self, sent: u64) -> u64 {
@@ -245,7 +264,7 @@ mod tests {
             let mut ledger = Ledger::new(counts.len());
             let last = counts.iter().copied().max().unwrap_or(0);
             for sequence in 0..last {
-                for (producer, &count) in (0u16..).zip(&counts) {
+                for (producer, &count) in (0u32..).zip(&counts) {
                     if sequence < count {
                         ledger.enter(producer, sequence);
                     }

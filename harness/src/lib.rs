@@ -9,23 +9,10 @@
 //! [`intake`] checks it, records its latency and enters it in a [`ledger`], so that nothing is
 //! lost, doubled, reordered or damaged unseen.
 
-pub mod byte_pipe;
 pub mod clock;
-pub mod config;
 pub mod drivers;
-pub mod gate;
 pub mod intake;
 pub mod interrupt;
 pub mod ledger;
-pub mod listing;
-pub mod load;
 pub mod message;
-pub mod pace;
-pub mod plan;
-pub mod process;
-pub mod progress;
-pub mod record;
-pub mod run;
-pub mod table;
-pub mod utc;
-pub mod warnings;
+pub mod wire;

@@ -1,19 +1,32 @@
-//! The messages of a stream: who sent them, which one each is, when, and filler.
+//! The messages of a stream: who sent them, which one each is, when it was due and when it was
+//! sent, and filler.
 //!
 //! ```text
-//! 0              8                                    16              payload_bytes
-//! +--------------+------------------------------------+---------------+
-//! | sent at, ns  | sequence (48 bits) | producer (16) | filler        |
-//! +--------------+------------------------------------+---------------+
+//! full, where payloads have 32 bytes or more
+//! 0               8           16                                  24       28      29        32
+//! +---------------+-----------+-----------------------------------+--------+-------+---------+--------+
+//! | intended, ns  | sent, ns  | sequence (40 bits), producer (24) | run id | phase | length  | filler |
+//! +---------------+-----------+-----------------------------------+--------+-------+---------+--------+
+//!
+//! short, where they have 16 to 31 bytes: for loads in which a message is due when it is sent
+//! 0               8                                   16
+//! +---------------+-----------------------------------+--------+
+//! | sent, ns      | sequence (40 bits), producer (24) | filler |
+//! +---------------+-----------------------------------+--------+
 //! ```
 //!
-//! Integers are little-endian. The filler is the same printable text in every message, so that
+//! Integers are little-endian; times are those of the run's one monotonic clock. The length is the
+//! whole payload's. The filler of a sequence is the same printable text each time, so that
 //! text-only dialects can carry it and a changed byte shows.
 
-use std::ops::Range;
-
-/// The smallest payload: a message's time and identity, and no filler.
+/// The smallest payload: a short stamp and no filler.
 pub const MESSAGE_BYTES_MIN: usize = 16;
+
+/// The smallest payload that tells apart when a message was due and when it was sent.
+pub const FULL_STAMP_BYTES: usize = 32;
+
+/// The largest payload that a stamp can tell the length of.
+pub const MESSAGE_BYTES_MAX: usize = (1 << 24) - 1;
 
 /// Producers that the layout tells apart.
 pub const PRODUCERS_MAX: usize = 1 << PRODUCER_BITS;
@@ -21,143 +34,305 @@ pub const PRODUCERS_MAX: usize = 1 << PRODUCER_BITS;
 /// Messages of one producer that the layout tells apart.
 pub const SEQUENCE_MAX: u64 = (1 << SEQUENCE_BITS) - 1;
 
-const PRODUCER_BITS: u32 = 16;
-const SEQUENCE_BITS: u32 = 48;
-const SENT_AT: Range<usize> = 0..8;
-const IDENTITY_AT: Range<usize> = 8..16;
+const PRODUCER_BITS: u32 = 24;
+const SEQUENCE_BITS: u32 = 40;
+
+/// How a payload begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StampLayout {
+    /// One time, and who and which.
+    Short,
+    /// Everything.
+    Full,
+}
+
+impl StampLayout {
+    /// The layout of payloads of at least so many bytes.
+    #[must_use]
+    pub fn of(payload_bytes_min: usize) -> Self {
+        if payload_bytes_min >= FULL_STAMP_BYTES { Self::Full } else { Self::Short }
+    }
+
+    /// How long a stamp is.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Short => MESSAGE_BYTES_MIN,
+            Self::Full => FULL_STAMP_BYTES,
+        }
+    }
+}
 
 /// What a message says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// When it was sent, or was due where the load has a rate.
+    /// When it was due.
+    pub intended_ns: u64,
+    /// When it was sent.
     pub sent_ns: u64,
-    /// Which of the stream's publishers sent it.
-    pub producer: u16,
-    /// Which of that publisher's messages it is, from 0.
+    /// Which producer sent it: a publisher, on one of its topics.
+    pub producer: u32,
+    /// Which of that producer's messages it is, from 0.
     pub sequence: u64,
+    /// Which run it belongs to; 0 in a short stamp.
+    pub run_id: u32,
+    /// Which phase of the run; 0 in a short stamp.
+    pub phase: u8,
+    /// How long the payload is; 0 in a short stamp.
+    pub payload_bytes: u32,
 }
 
 impl Stamp {
     /// Reads the stamp of a payload; `None` if it is too short to have one.
     #[inline]
     #[must_use]
-    pub fn read(payload: &[u8]) -> Option<Self> {
-        let (sent, rest) = payload.split_first_chunk::<8>()?;
-        let (identity, _) = rest.split_first_chunk::<8>()?;
-        let identity = u64::from_le_bytes(*identity);
-        Some(Self {
-            sent_ns: u64::from_le_bytes(*sent),
-            producer: (identity >> SEQUENCE_BITS) as u16,
-            sequence: identity & SEQUENCE_MAX,
-        })
-    }
-
-    #[inline]
-    fn write(self, payload: &mut [u8]) {
-        let identity = u64::from(self.producer) << SEQUENCE_BITS | self.sequence & SEQUENCE_MAX;
-        payload[SENT_AT].copy_from_slice(&self.sent_ns.to_le_bytes());
-        payload[IDENTITY_AT].copy_from_slice(&identity.to_le_bytes());
-    }
-}
-
-/// Consecutive messages of one producer that are written together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchStamp {
-    /// How many messages.
-    pub count: u32,
-    /// The sequence of the first.
-    pub first_sequence: u64,
-    /// When the first was sent, or due.
-    pub sent_ns: u64,
-    /// How much later each next one was due; 0 where all were sent at once.
-    pub spacing_ns: u64,
-}
-
-/// The text that fills a payload of `payload_bytes` behind its stamp.
-#[must_use]
-pub fn filler(payload_bytes: usize) -> Vec<u8> {
-    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let filler_bytes = payload_bytes.saturating_sub(MESSAGE_BYTES_MIN);
-    ALPHABET.iter().copied().cycle().take(filler_bytes).collect()
-}
-
-/// A payload with an empty stamp and its filler.
-#[must_use]
-pub fn blank_payload(payload_bytes: usize) -> Vec<u8> {
-    let mut payload = vec![0; MESSAGE_BYTES_MIN];
-    payload.extend_from_slice(&filler(payload_bytes));
-    payload
-}
-
-/// Encoded messages, a fixed distance apart, whose stamps are renewed in place: a batch is encoded
-/// once, and each time it is sent only 16 bytes a message change.
-#[derive(Clone, Debug)]
-pub struct StampedBatch {
-    bytes: Vec<u8>,
-    first_payload_at: usize,
-    /// Bytes of each message before its payload.
-    payload_at: usize,
-    stride_bytes: usize,
-    count: u32,
-}
-
-impl StampedBatch {
-    /// Takes `bytes` that end in `count` encoded messages of `stride_bytes` each, whose payload
-    /// begins `payload_at` bytes into each.
-    ///
-    /// # Panics
-    /// If the bytes cannot hold so many messages.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>, count: u32, stride_bytes: usize, payload_at: usize) -> Self {
-        let messages_bytes = stride_bytes * count as usize;
-        assert!(
-            bytes.len() >= messages_bytes && stride_bytes >= payload_at + MESSAGE_BYTES_MIN,
-            "a batch of {count} messages of {stride_bytes} bytes in {} bytes",
-            bytes.len()
-        );
-        let first_payload_at = bytes.len() - messages_bytes + payload_at;
-        Self { bytes, first_payload_at, payload_at, stride_bytes, count }
-    }
-
-    /// The same with `tail` behind the last message.
-    #[must_use]
-    pub fn with_tail(mut self, tail: &[u8]) -> Self {
-        self.bytes.extend_from_slice(tail);
-        self
-    }
-
-    /// How many messages it holds.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// Renews every stamp. `stamp.count` must be the batch's own.
-    #[inline]
-    pub fn renew(&mut self, producer: u16, stamp: BatchStamp) {
-        debug_assert_eq!(stamp.count, self.count);
-        let Self { first_payload_at, stride_bytes, .. } = *self;
-        let messages = self.bytes[first_payload_at..].chunks_mut(stride_bytes);
-        // A tail may come after as many chunks as there are messages.
-        for (index, payload) in (0..u64::from(self.count)).zip(messages) {
-            let sent_ns = stamp.sent_ns + index * stamp.spacing_ns;
-            let sequence = stamp.first_sequence + index;
-            Stamp { sent_ns, producer, sequence }.write(payload);
+    pub fn read(layout: StampLayout, payload: &[u8]) -> Option<Self> {
+        let (words, _) = payload.as_chunks::<8>();
+        match layout {
+            StampLayout::Short => {
+                let &[sent, identity, ..] = words else { return None };
+                let (producer, sequence) = split(u64::from_le_bytes(identity));
+                let sent_ns = u64::from_le_bytes(sent);
+                let intended_ns = sent_ns;
+                let (run_id, phase, payload_bytes) = (0, 0, 0);
+                Some(Self {
+                    intended_ns,
+                    sent_ns,
+                    producer,
+                    sequence,
+                    run_id,
+                    phase,
+                    payload_bytes,
+                })
+            }
+            StampLayout::Full => {
+                let &[intended, sent, identity, rest, ..] = words else { return None };
+                let (producer, sequence) = split(u64::from_le_bytes(identity));
+                let rest = u64::from_le_bytes(rest);
+                Some(Self {
+                    intended_ns: u64::from_le_bytes(intended),
+                    sent_ns: u64::from_le_bytes(sent),
+                    producer,
+                    sequence,
+                    run_id: rest as u32,
+                    phase: (rest >> 32) as u8,
+                    payload_bytes: (rest >> 40) as u32,
+                })
+            }
         }
     }
 
-    /// What stands before each payload, for what else differs from one message to the next.
+    /// Writes it to where a payload begins.
     #[inline]
-    pub fn heads_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        let Self { first_payload_at, payload_at, stride_bytes, count, .. } = *self;
-        let messages = self.bytes[first_payload_at - payload_at..].chunks_mut(stride_bytes);
-        messages.take(count as usize).map(move |message| &mut message[..payload_at])
+    pub fn write(self, layout: StampLayout, payload: &mut [u8]) {
+        let identity = u64::from(self.producer) << SEQUENCE_BITS | self.sequence & SEQUENCE_MAX;
+        match layout {
+            StampLayout::Short => {
+                payload[..8].copy_from_slice(&self.sent_ns.to_le_bytes());
+                payload[8..16].copy_from_slice(&identity.to_le_bytes());
+            }
+            StampLayout::Full => {
+                let rest = u64::from(self.run_id)
+                    | u64::from(self.phase) << 32
+                    | u64::from(self.payload_bytes) << 40;
+                let stamp = &mut payload[..FULL_STAMP_BYTES];
+                stamp[..8].copy_from_slice(&self.intended_ns.to_le_bytes());
+                stamp[8..16].copy_from_slice(&self.sent_ns.to_le_bytes());
+                stamp[16..24].copy_from_slice(&identity.to_le_bytes());
+                stamp[24..].copy_from_slice(&rest.to_le_bytes());
+            }
+        }
+    }
+}
+
+#[inline]
+fn split(identity: u64) -> (u32, u64) {
+    ((identity >> SEQUENCE_BITS) as u32, identity & SEQUENCE_MAX)
+}
+
+/// Consecutive messages of one producer that are published together.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchStamp<'a> {
+    /// How many messages.
+    pub count: u32,
+    /// Which of the stream's topics they go to.
+    pub topic: u32,
+    /// Who sends them.
+    pub producer: u32,
+    /// The sequence of the first.
+    pub first_sequence: u64,
+    /// When they were due.
+    pub intended: Intended<'a>,
+    /// When they are sent.
+    pub sent_ns: u64,
+    /// Which run they belong to.
+    pub run_id: u32,
+    /// Which phase of it.
+    pub phase: u8,
+}
+
+/// When the messages of a batch were due.
+#[derive(Clone, Copy, Debug)]
+pub enum Intended<'a> {
+    /// All at once.
+    Together(u64),
+    /// Each at its own time, one for each message.
+    Each(&'a [u64]),
+}
+
+impl Intended<'_> {
+    /// When the message at this place was due.
+    #[inline]
+    #[must_use]
+    pub fn ns(&self, index: u64) -> u64 {
+        match self {
+            Self::Together(intended_ns) => *intended_ns,
+            Self::Each(times) => times[index as usize],
+        }
+    }
+}
+
+/// What is published: how long each payload is, and what is in it behind its stamp. It follows
+/// from a message's sequence alone, so that whoever receives it can check it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payloads {
+    sizes: Sizes,
+    /// The text that all filler is the beginning of.
+    filler: Vec<u8>,
+    layout: StampLayout,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sizes {
+    Fixed(usize),
+    /// In turn, and from the first again.
+    Cycle(Vec<usize>),
+    /// Texts behind the stamps, in turn.
+    Texts(Vec<Vec<u8>>),
+}
+
+impl Payloads {
+    /// All of one size, at least [`MESSAGE_BYTES_MIN`].
+    #[must_use]
+    pub fn fixed(payload_bytes: usize) -> Self {
+        Self::of_sizes(Sizes::Fixed(payload_bytes), payload_bytes, payload_bytes)
     }
 
-    /// The encoded messages.
+    /// Of these sizes in turn, each at least [`FULL_STAMP_BYTES`].
+    ///
+    /// # Panics
+    /// If there is none.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn cycle(sizes: Vec<usize>) -> Self {
+        let min = sizes.iter().copied().min().expect("sizes to take turns");
+        let max = sizes.iter().copied().max().unwrap_or(min);
+        Self::of_sizes(Sizes::Cycle(sizes), min, max)
+    }
+
+    /// These texts in turn, each behind a stamp.
+    #[must_use]
+    pub fn texts(texts: Vec<Vec<u8>>) -> Self {
+        Self::of_sizes(Sizes::Texts(texts), FULL_STAMP_BYTES, FULL_STAMP_BYTES)
+    }
+
+    fn of_sizes(sizes: Sizes, bytes_min: usize, bytes_max: usize) -> Self {
+        const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+        let layout = StampLayout::of(bytes_min);
+        let filler_bytes = bytes_max.saturating_sub(layout.bytes());
+        let filler = ALPHABET.iter().copied().cycle().take(filler_bytes).collect();
+        Self { sizes, filler, layout }
+    }
+
+    /// How payloads begin.
+    #[inline]
+    #[must_use]
+    pub fn layout(&self) -> StampLayout {
+        self.layout
+    }
+
+    /// The size of all payloads; `None` if they differ.
+    #[inline]
+    #[must_use]
+    pub fn fixed_bytes(&self) -> Option<usize> {
+        match self.sizes {
+            Sizes::Fixed(payload_bytes) => Some(payload_bytes),
+            Sizes::Cycle(_) | Sizes::Texts(_) => None,
+        }
+    }
+
+    /// The mean size.
+    #[must_use]
+    pub fn mean_bytes(&self) -> f64 {
+        match &self.sizes {
+            Sizes::Fixed(payload_bytes) => *payload_bytes as f64,
+            Sizes::Cycle(sizes) => sizes.iter().sum::<usize>() as f64 / sizes.len() as f64,
+            Sizes::Texts(texts) => {
+                let bytes: usize = texts.iter().map(Vec::len).sum();
+                bytes as f64 / texts.len() as f64 + FULL_STAMP_BYTES as f64
+            }
+        }
+    }
+
+    /// The largest size.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        match &self.sizes {
+            Sizes::Fixed(payload_bytes) => *payload_bytes,
+            Sizes::Cycle(sizes) => sizes.iter().copied().max().unwrap_or(0),
+            Sizes::Texts(texts) => texts.iter().map(Vec::len).max().unwrap_or(0) + FULL_STAMP_BYTES,
+        }
+    }
+
+    /// The size of the payload with this sequence.
+    #[inline]
+    #[must_use]
+    pub fn bytes_of(&self, sequence: u64) -> usize {
+        match &self.sizes {
+            Sizes::Fixed(payload_bytes) => *payload_bytes,
+            Sizes::Cycle(sizes) => sizes[(sequence % sizes.len() as u64) as usize],
+            Sizes::Texts(_) => self.text(sequence).len() + FULL_STAMP_BYTES,
+        }
+    }
+
+    /// What stands behind the stamp of the payload with this sequence.
+    #[inline]
+    #[must_use]
+    pub fn text(&self, sequence: u64) -> &[u8] {
+        match &self.sizes {
+            Sizes::Fixed(_) => &self.filler,
+            Sizes::Cycle(sizes) => {
+                let bytes = sizes[(sequence % sizes.len() as u64) as usize];
+                &self.filler[..bytes - self.layout.bytes()]
+            }
+            Sizes::Texts(texts) => &texts[(sequence % texts.len() as u64) as usize],
+        }
+    }
+
+    /// Appends the payload with this sequence, its stamp empty.
+    pub fn append_blank(&self, sequence: u64, output: &mut Vec<u8>) {
+        output.resize(output.len() + self.layout.bytes(), 0);
+        output.extend_from_slice(self.text(sequence));
+    }
+
+    /// The payload with this sequence, its stamp empty.
+    #[must_use]
+    pub fn blank(&self, sequence: u64) -> Vec<u8> {
+        let mut payload = Vec::new();
+        self.append_blank(sequence, &mut payload);
+        payload
+    }
+
+    /// The stamp of a payload that is what was sent; `None` if it is not.
+    #[inline]
+    #[must_use]
+    pub fn check(&self, payload: &[u8]) -> Option<Stamp> {
+        let stamp = Stamp::read(self.layout, payload)?;
+        let whole = match self.layout {
+            StampLayout::Short => true,
+            StampLayout::Full => stamp.payload_bytes as usize == payload.len(),
+        };
+        let text = &payload[self.layout.bytes()..];
+        (whole && text == self.text(stamp.sequence)).then_some(stamp)
     }
 }
 
@@ -165,53 +340,65 @@ impl StampedBatch {
 mod tests {
     use super::*;
 
+    const STAMP: Stamp = Stamp {
+        intended_ns: 5,
+        sent_ns: u64::MAX,
+        producer: (1 << PRODUCER_BITS) - 1,
+        sequence: SEQUENCE_MAX,
+        run_id: u32::MAX,
+        phase: 2,
+        payload_bytes: MESSAGE_BYTES_MAX as u32,
+    };
+
     #[test]
-    fn a_renewed_batch_reads_back_message_by_message() {
-        let payload = blank_payload(20);
-        let mut bytes = b"head".to_vec();
-        for _ in 0..3 {
-            bytes.extend_from_slice(b"len:");
-            bytes.extend_from_slice(&payload);
-        }
-        let mut batch = StampedBatch::new(bytes, 3, 24, 4);
-        batch.renew(7, BatchStamp { count: 3, first_sequence: 40, sent_ns: 1000, spacing_ns: 5 });
-        let found: Vec<_> = batch.bytes()[4..]
-            .chunks(24)
-            .map(|message| (Stamp::read(&message[4..]).unwrap(), &message[20..]))
-            .collect();
-        let stamp = |sent_ns, sequence| Stamp { sent_ns, producer: 7, sequence };
-        assert_eq!(
-            found,
-            [
-                (stamp(1000, 40), &b"abcd"[..]),
-                (stamp(1005, 41), b"abcd"),
-                (stamp(1010, 42), b"abcd")
-            ]
-        );
+    fn a_full_stamp_reads_back_whole() {
+        let mut payload = [0; FULL_STAMP_BYTES];
+        STAMP.write(StampLayout::Full, &mut payload);
+        assert_eq!(Stamp::read(StampLayout::Full, &payload), Some(STAMP));
+        assert_eq!(Stamp::read(StampLayout::Full, &payload[1..]), None);
     }
 
     #[test]
-    fn a_tail_is_left_alone_and_heads_are_what_stands_before_payloads() {
-        let messages = [b"h:".as_slice(), &blank_payload(16)].concat().repeat(2);
-        let mut batch = StampedBatch::new(messages, 2, 18, 2).with_tail(&[b'!'; 40]);
-        batch.renew(1, BatchStamp { count: 2, first_sequence: 0, sent_ns: 1, spacing_ns: 1 });
-        let heads: Vec<_> = batch.heads_mut().map(|head| head.to_vec()).collect();
-        assert_eq!(heads, [b"h:", b"h:"]);
-        assert_eq!(Stamp::read(&batch.bytes()[20..]).unwrap().sequence, 1);
-        assert_eq!(batch.bytes()[36..], [b'!'; 40]);
-    }
-
-    #[test]
-    fn the_smallest_payload_is_all_stamp() {
-        assert_eq!(blank_payload(MESSAGE_BYTES_MIN).len(), MESSAGE_BYTES_MIN);
-        assert_eq!(Stamp::read(&[0; MESSAGE_BYTES_MIN - 1]), None);
-    }
-
-    #[test]
-    fn the_highest_producer_and_sequence_survive() {
-        let stamp = Stamp { sent_ns: u64::MAX, producer: u16::MAX, sequence: SEQUENCE_MAX };
+    fn a_short_stamp_has_one_time_for_both() {
         let mut payload = [0; MESSAGE_BYTES_MIN];
-        stamp.write(&mut payload);
-        assert_eq!(Stamp::read(&payload), Some(stamp));
+        STAMP.write(StampLayout::Short, &mut payload);
+        let found = Stamp::read(StampLayout::Short, &payload).unwrap();
+        assert_eq!((found.intended_ns, found.sent_ns), (u64::MAX, u64::MAX));
+        assert_eq!((found.producer, found.sequence), (STAMP.producer, STAMP.sequence));
+        assert_eq!(Stamp::read(StampLayout::Short, &payload[1..]), None);
+    }
+
+    fn stamped(payloads: &Payloads, sequence: u64) -> Vec<u8> {
+        let mut payload = payloads.blank(sequence);
+        let payload_bytes = payload.len() as u32;
+        Stamp { sequence, payload_bytes, ..STAMP }.write(payloads.layout(), &mut payload);
+        payload
+    }
+
+    #[test]
+    fn every_kind_of_payload_is_checked_against_its_sequence() {
+        for payloads in [
+            Payloads::fixed(16),
+            Payloads::fixed(100),
+            Payloads::cycle(vec![32, 100, 50]),
+            Payloads::texts(vec![b"one".to_vec(), b"three".to_vec()]),
+        ] {
+            for sequence in 0..7 {
+                let payload = stamped(&payloads, sequence);
+                assert_eq!(payload.len(), payloads.bytes_of(sequence));
+                assert_eq!(payloads.check(&payload).unwrap().sequence, sequence, "{payloads:?}");
+                let longer = [payload.as_slice(), b"x"].concat();
+                assert_eq!(payloads.check(&longer), None, "{payloads:?}");
+                assert_eq!(payloads.check(&payload[..payload.len() - 1]), None, "{payloads:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_of_filler_is_found() {
+        let payloads = Payloads::fixed(100);
+        let mut payload = stamped(&payloads, 3);
+        payload[99] ^= 1;
+        assert_eq!(payloads.check(&payload), None);
     }
 }

@@ -87,12 +87,12 @@ impl DriverError {
     }
 
     /// An MQTT broker's refusal of what its message names.
-    pub(super) fn refused_with(reason: ReasonCode, message: impl Into<String>) -> Self {
+    pub(crate) fn refused_with(reason: ReasonCode, message: impl Into<String>) -> Self {
         Self::Refused { code: format!("mqtt_{:#04x}", reason.number()), message: message.into() }
     }
 
     /// What came in another's place, for the message.
-    pub(super) fn unexpected(expected: &'static str, found: &impl std::fmt::Debug) -> Self {
+    pub(crate) fn unexpected(expected: &'static str, found: &impl std::fmt::Debug) -> Self {
         const FOUND_CHARS_MAX: usize = 200;
         let found = format!("{found:?}").chars().take(FOUND_CHARS_MAX).collect();
         Self::Unexpected { expected, found }

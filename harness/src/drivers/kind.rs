@@ -1,17 +1,7 @@
 //! Which drivers there are, and what each can measure.
 
-use super::byte_pipe::BytePipe;
-use super::disk::Disk;
-use super::mqtt::Mqtt;
-use super::mqtt_wire::MqttTerms;
-use super::nats::Nats;
-use super::null::Null;
-use super::redis::Redis;
-use super::redis_streams::RedisStreams;
-use super::tandem_client::TandemClient;
-use super::tandem_json::TandemJson;
-use super::tandem_native::TandemNative;
-use super::{Driver, DriverError};
+use super::{DriverError, MqttTerms};
+use crate::wire::{Driver, Native};
 use measure::{BrokerKind, OperationName};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -293,26 +283,10 @@ impl DriverKind {
     /// # Errors
     /// [`DriverError::Unexpected`] for a driver that needs another kind of endpoint.
     pub fn open(self, endpoint: Endpoint, mqtt: MqttTerms) -> Result<Box<dyn Driver>, DriverError> {
-        let address = match (self, endpoint) {
-            (Self::Null, _) => return Ok(Box::new(Null::default())),
-            (Self::Disk, Endpoint::Directory(directory)) => {
-                return Ok(Box::new(Disk::new(directory)));
-            }
-            (Self::Disk, other) => return Err(DriverError::unexpected("a directory", &other)),
-            (_, Endpoint::Address(address)) => address,
-            (_, other) => return Err(DriverError::unexpected("an address", &other)),
+        let Endpoint::Address(address) = endpoint else {
+            return Err(DriverError::unexpected("an address", &endpoint));
         };
-        Ok(match self {
-            Self::TandemNative => Box::new(TandemNative::new(address)),
-            Self::TandemClient => Box::new(TandemClient::new(address)),
-            Self::TandemJson => Box::new(TandemJson::new(address)),
-            Self::BytePipe => Box::new(BytePipe::new(address)),
-            Self::Redis => Box::new(Redis::new(address)),
-            Self::RedisStreams => Box::new(RedisStreams::new(address)),
-            Self::Mqtt => Box::new(Mqtt::new(address, mqtt)),
-            Self::BytePipeMqtt => Box::new(Mqtt::new(address, MqttTerms::default())),
-            Self::Nats => Box::new(Nats::new(address)),
-            Self::Null | Self::Disk => unreachable!("answered above"),
-        })
+        let _ = mqtt;
+        Ok(Box::new(Native::new(address)))
     }
 }
