@@ -18,6 +18,8 @@ pub struct Recorder {
     run_id: u32,
     phase: u8,
     received_ns: u64,
+    /// In all phases.
+    taken: u64,
     /// Messages with the same times, not in the histograms yet.
     run: Run,
     groups: Vec<Recorded>,
@@ -120,6 +122,7 @@ impl Recorder {
             run_id,
             phase: 0,
             received_ns: 0,
+            taken: 0,
             run: Run::default(),
             groups: vec![Recorded::default(); groups],
             timeline: Timeline::new(0, u64::MAX),
@@ -143,6 +146,12 @@ impl Recorder {
     #[inline]
     pub fn end(&mut self, group: usize) {
         self.record_run(group);
+    }
+
+    /// Messages taken in all phases, faulty ones included.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Messages received in this phase by all groups.
@@ -192,6 +201,7 @@ impl<'a> Intake<'a> {
     pub fn take(&mut self, payload: &[u8]) {
         let recorder = &mut *self.recorder;
         let recorded = &mut recorder.groups[self.group];
+        recorder.taken += 1;
         recorded.received += 1;
         recorded.last_received_ns = recorder.received_ns;
         let Some(stamp) = recorder.payloads.check(payload) else {

@@ -11,8 +11,10 @@
 
 pub mod clock;
 pub mod drivers;
+pub mod engine;
 pub mod intake;
 pub mod interrupt;
 pub mod ledger;
 pub mod message;
+pub mod topic_choice;
 pub mod wire;

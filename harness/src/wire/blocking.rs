@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an answer, and room to write, is waited for.
-pub const ANSWER_MS_MAX: u64 = 10_000;
+const ANSWER_MS_MAX: u64 = 10_000;
 
 const READ_BYTES: usize = 64 * 1024;
 
@@ -45,6 +45,34 @@ pub fn hold_requests<'a>(
         line.write(&output)?;
         line.read_until(operator, "an answer", |tidings| !tidings.answers.is_empty())?;
         line.tidings.answers.drain(..).try_for_each(|answer| answer.map(|_| ()))?;
+    }
+    Ok(())
+}
+
+/// Connects an operator and has it publish the same message `count` times, in any way.
+///
+/// # Errors
+/// As for [`hold_requests`].
+pub fn hold_fill(
+    address: SocketAddr,
+    operator: &mut dyn Operator,
+    topic: &str,
+    payload: &[u8],
+    count: u32,
+) -> Result<(), DriverError> {
+    /// So many publications are written before their answers are read: what both sides hold of
+    /// these is small enough that neither waits for the other.
+    const FILL_MESSAGES: u32 = 1000;
+    let mut line = Line::open(address, operator)?;
+    let mut left = count;
+    while left > 0 {
+        let some = left.min(FILL_MESSAGES);
+        let mut output = Vec::new();
+        let answers = operator.fill(topic, payload, some, &mut output)? as usize;
+        line.write(&output)?;
+        line.read_until(operator, "an answer", |tidings| tidings.answers.len() >= answers)?;
+        line.tidings.answers.drain(..).try_for_each(|answer| answer.map(|_| ()))?;
+        left -= some;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ mod heard;
 mod native;
 mod publications;
 
-pub use blocking::{hold_conversation, hold_requests};
+pub use blocking::{hold_conversation, hold_fill, hold_requests};
 pub use heard::{Heard, Tidings};
 pub use native::Native;
 pub use publications::{EncodedBatch, Encoder, Publications};
@@ -101,15 +101,36 @@ pub struct Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Create a topic.
-    Create { topic: &'a str },
+    Create {
+        /// Which.
+        topic: &'a str,
+    },
     /// Publish one message, acknowledged.
-    Publish { topic: &'a str, payload: &'a [u8] },
+    Publish {
+        /// To which.
+        topic: &'a str,
+        /// What.
+        payload: &'a [u8],
+    },
     /// Subscribe, to pull later.
-    Subscribe { topic: &'a str, subscriber: &'a str },
+    Subscribe {
+        /// To which.
+        topic: &'a str,
+        /// Under which name.
+        subscriber: &'a str,
+    },
     /// Pull the next message.
-    Pull { topic: &'a str, subscriber: &'a str },
+    Pull {
+        /// From which.
+        topic: &'a str,
+        /// Under which name.
+        subscriber: &'a str,
+    },
     /// Delete a topic.
-    Delete { topic: &'a str },
+    Delete {
+        /// Which.
+        topic: &'a str,
+    },
 }
 
 /// Makes conversations with one broker.

@@ -1,0 +1,234 @@
+//! A stream: publishers push, subscribers receive, and every message is accounted for.
+
+use super::board::{Board, Ended, Patience, Stage};
+use super::due::{Part, ThreadSchedule};
+use super::outcome::{PhaseTimes, StreamOutcome};
+use super::publishing::{PublisherRole, Publishing, PublishingTerms};
+use super::role::{Allowance, Role, SubscriberRole};
+use super::worker::{Crew, Findings, Worker};
+use super::{Extent, LoadError, Phase, Surroundings};
+use crate::intake::Recorder;
+use crate::ledger::Ledger;
+use crate::topic_choice::TopicChoice;
+use crate::wire::{Confirmation, Driver, StreamTerms, hold_conversation};
+use std::thread::ScopedJoinHandle;
+
+/// How long connecting may take.
+const CONNECT_MS_MAX: u64 = 60_000;
+
+/// How long nothing may move while messages are published.
+const SILENCE_MS_MAX: u64 = 30_000;
+
+/// How long everything that was sent is awaited, in all.
+const DRAIN_MS_MAX: u64 = 60_000;
+
+/// How long what was late for that is still counted.
+const LATE_MS_MAX: u64 = 5_000;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// Intervals that a phase of known length is parted into, and the shortest of them.
+const INTERVALS: u64 = 60;
+const INTERVAL_NS_MIN: u64 = 50 * NS_PER_MS;
+const INTERVAL_NS_OF_COUNTS: u64 = 100 * NS_PER_MS;
+
+/// One stream to run.
+#[derive(Clone, Debug)]
+pub struct StreamRun {
+    /// Topics, payloads and batches.
+    pub terms: StreamTerms,
+    /// Connections that publish.
+    pub publishers: u32,
+    /// Connections that each receive everything.
+    pub subscribers: u32,
+    /// Those of the subscribers that read slowly.
+    pub slow: Option<SlowConsumers>,
+    /// Publications of each publisher under way at once, where they are acknowledged.
+    pub in_flight_max: Option<u32>,
+    /// Messages per second over all publishers; `None`: as fast as the broker takes them.
+    pub rate_per_s: Option<f64>,
+    /// Which topic each publication goes to.
+    pub topic_choice: TopicChoice,
+    /// Messages over all publishers, or how long they go on.
+    pub extent: Extent,
+    /// How long to go on beforehand, unrecorded.
+    pub warmup_ns: u64,
+    /// How long nothing may come while everything that was sent is awaited.
+    pub drain_idle_ns: u64,
+    /// So long before a message is due a generator thread stops sleeping.
+    pub spin_ns: u64,
+    /// What all its messages carry.
+    pub run_id: u32,
+}
+
+/// Subscribers that read slowly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowConsumers {
+    /// How many of all subscribers.
+    pub subscribers: u32,
+    /// What each reads.
+    pub bytes_per_s: u64,
+}
+
+impl StreamRun {
+    fn interval_ns(&self) -> u64 {
+        match self.extent {
+            Extent::DurationNs(duration_ns) => (duration_ns / INTERVALS).max(INTERVAL_NS_MIN),
+            Extent::Count(_) => INTERVAL_NS_OF_COUNTS,
+        }
+    }
+
+    fn producers(&self) -> usize {
+        self.publishers as usize * self.terms.topics as usize
+    }
+}
+
+/// Runs a stream over connections of its own.
+///
+/// # Errors
+/// [`LoadError`] if any client fails, or on an interrupt.
+pub fn run_stream(
+    driver: &dyn Driver,
+    stream: &StreamRun,
+    surroundings: Surroundings<'_>,
+) -> Result<StreamOutcome, LoadError> {
+    if let Some(mut preparation) = driver.preparation(&stream.terms) {
+        hold_conversation(driver.address(), preparation.as_mut())
+            .map_err(LoadError::client("preparing a stream"))?;
+    }
+    let outcome = run_prepared(driver, stream, surroundings)?;
+    if let Some(mut removal) = driver.removal(&stream.terms) {
+        hold_conversation(driver.address(), removal.as_mut())
+            .map_err(LoadError::client("ending a stream"))?;
+    }
+    Ok(outcome)
+}
+
+/// The same, where the topics are there, and stay.
+pub(super) fn run_prepared(
+    driver: &dyn Driver,
+    stream: &StreamRun,
+    surroundings: Surroundings<'_>,
+) -> Result<StreamOutcome, LoadError> {
+    let Surroundings { clock, interrupt, threads, on_phase } = surroundings;
+    let clients = (stream.publishers + stream.subscribers) as usize;
+    let threads = threads.min(clients).max(1);
+    let board = Board::new(clock, interrupt.clone(), threads, stream.producers());
+    let (found, times) = std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for thread in 0..threads {
+            workers.push(Worker::new(crew(driver, stream, thread, threads, clock), &board)?);
+        }
+        let spawned: Vec<_> =
+            workers.into_iter().map(|worker| scope.spawn(|| worker.run())).collect();
+        let conducted = conduct(&board, stream, on_phase);
+        board.end();
+        let found: Vec<Findings> = spawned.into_iter().map(join).collect();
+        conducted.map(|times| (found, times))
+    })?;
+    let interval_ns = stream.interval_ns();
+    Ok(StreamOutcome::of(found, &board.sent(), stream.subscribers, interval_ns, times))
+}
+
+/// The connections of one thread. Publishers are dealt from the first thread on and subscribers
+/// from the last, so that one of each is on two threads.
+fn crew(
+    driver: &dyn Driver,
+    stream: &StreamRun,
+    thread: usize,
+    threads: usize,
+    clock: crate::clock::Clock,
+) -> Crew {
+    let terms = &stream.terms;
+    let own_publishers: Vec<u32> =
+        (0..stream.publishers).filter(|index| *index as usize % threads == thread).collect();
+    let own_subscribers =
+        (0..stream.subscribers).filter(|index| threads - 1 - *index as usize % threads == thread);
+    let groups = if stream.slow.is_some() { 2 } else { 1 };
+    let first = own_subscribers.map(|subscriber| {
+        // The last ones are slow.
+        let slow = stream.slow.filter(|slow| stream.subscribers - subscriber <= slow.subscribers);
+        Role::Subscriber(SubscriberRole {
+            subscriber,
+            conversation: driver.subscriber(terms, subscriber),
+            ledger: Ledger::new(stream.producers()),
+            group: usize::from(slow.is_some()),
+            allowance: slow.map(|slow| Allowance::new(slow.bytes_per_s)),
+        })
+    });
+    let others = own_publishers.iter().map(|&publisher| {
+        let conversation = driver.publisher(terms, publisher);
+        Role::Publisher(PublisherRole::new(publisher, conversation, terms.topics))
+    });
+    // Threads that publish share the rate: as many as there are publishers, at most.
+    let publishing_threads = threads.min(stream.publishers as usize).max(1) as u64;
+    let part = Part { first: thread as u64, of: publishing_threads };
+    let publishing = Publishing::new(PublishingTerms {
+        schedule: stream.rate_per_s.map(|rate_per_s| ThreadSchedule::constant(rate_per_s, part)),
+        batch_max: terms.batch_max,
+        in_flight_max: stream.in_flight_max,
+        confirmed: terms.confirmation == Confirmation::Wanted,
+        extent: stream.extent,
+        warmup_ns: stream.warmup_ns,
+        topics: terms.topics,
+        topic_choice: stream.topic_choice.clone(),
+        run_id: stream.run_id,
+        publishers: stream.publishers,
+        interval_ns: stream.interval_ns(),
+    });
+    Crew {
+        thread,
+        address: driver.address(),
+        first_number: (thread as u32) << 24,
+        first: first.collect(),
+        others: others.collect(),
+        publishing,
+        recorder: Recorder::new(clock, terms.payloads.clone(), stream.run_id, groups),
+        interval_ns: stream.interval_ns(),
+        spin_ns: stream.spin_ns,
+    }
+}
+
+/// Leads everyone through the stages.
+fn conduct(
+    board: &Board,
+    stream: &StreamRun,
+    on_phase: &mut dyn FnMut(Phase),
+) -> Result<PhaseTimes, LoadError> {
+    let connecting = Patience { total_ns: CONNECT_MS_MAX * NS_PER_MS, idle_ns: u64::MAX };
+    let silence = Patience { total_ns: u64::MAX, idle_ns: SILENCE_MS_MAX * NS_PER_MS };
+    let draining = Patience { total_ns: DRAIN_MS_MAX * NS_PER_MS, idle_ns: stream.drain_idle_ns };
+    let late = Patience {
+        total_ns: LATE_MS_MAX * NS_PER_MS,
+        idle_ns: stream.drain_idle_ns.min(LATE_MS_MAX * NS_PER_MS),
+    };
+    let go = |stage, patience: Patience, expected| match board.conduct(stage, patience)? {
+        Ended::Done => Ok(()),
+        Ended::TimedOut => {
+            let waited_ms = patience.total_ns.min(patience.idle_ns) / NS_PER_MS;
+            Err(LoadError::TimedOut { expected, waited_ms })
+        }
+    };
+    go(Stage::ConnectFirst, connecting, "every subscriber to be ready")?;
+    go(Stage::ConnectOthers, connecting, "every publisher to be ready")?;
+    on_phase(Phase::WarmUp);
+    if stream.warmup_ns > 0 {
+        go(Stage::WarmUp, silence, "publishers to get on while warming up")?;
+        board.conduct(Stage::WarmUpDrain, draining)?;
+    }
+    go(Stage::Set, silence, "every generator thread to be ready")?;
+    on_phase(Phase::Measured);
+    go(Stage::Measure, silence, "publishers to get on")?;
+    let start_ns = board.measure_start_ns();
+    let times = PhaseTimes { start_ns, sending_end_ns: board.clock.now_ns() };
+    on_phase(Phase::Over);
+    if board.conduct(Stage::MeasureDrain, draining)? == Ended::TimedOut {
+        board.conduct(Stage::Late, late)?;
+    }
+    Ok(times)
+}
+
+/// Waits for a thread; its panic, a broken invariant, goes on here.
+pub(super) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,712 @@
+//! One generator thread: its connections in one poll, and the loop that keeps them at work.
+
+use super::LoadError;
+use super::board::{Board, Stage};
+use super::operating::Tally;
+use super::publishing::{NextTurn, Published, Publishing};
+use super::role::{Role, SubscriberRole};
+use super::socket::{Buffers, Filled, READ_BYTES_MIN, Socket};
+use super::timer::Timer;
+use crate::drivers::DriverError;
+use crate::intake::{Intake, Recorder};
+use crate::ledger::Ledger;
+use crate::wire::{Heard, Tidings};
+use measure::LatencyHistogram;
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const WAKER: Token = Token(usize::MAX);
+const TIMER: Token = Token(usize::MAX - 1);
+
+/// Events that one poll hands over.
+const EVENTS_MAX: usize = 1024;
+
+/// Reads of one connection in a row, before others have their turn.
+const TURN_READS_MAX: u32 = 4;
+
+/// Connections that are being made at once, by one thread.
+const DIALS_MAX: usize = 128;
+
+/// With more connections than this a thread gives buffers back as soon as they are empty.
+const BUFFERED_CONNECTIONS_MAX: usize = 1024;
+
+/// How long a thread sleeps at most before it looks at the stage by itself.
+const SLEEP_MS_MAX: u64 = 100;
+
+/// What one generator thread is given.
+pub(super) struct Crew {
+    pub(super) thread: usize,
+    pub(super) address: SocketAddr,
+    /// Tells its connections from those of other threads and of earlier loads.
+    pub(super) first_number: u32,
+    /// Those who connect before all others.
+    pub(super) first: Vec<Role>,
+    pub(super) others: Vec<Role>,
+    pub(super) publishing: Publishing,
+    pub(super) recorder: Recorder,
+    pub(super) interval_ns: u64,
+    /// So long before something is due the thread stops sleeping.
+    pub(super) spin_ns: u64,
+}
+
+/// What one generator thread found.
+pub(super) struct Findings {
+    pub(super) recorder: Recorder,
+    pub(super) published: Published,
+    pub(super) tally: Tally,
+    pub(super) ledgers: Vec<(u32, Ledger)>,
+    /// Messages that had not come when the drain was over, whether or not they came after it.
+    pub(super) missing_at_drain: u64,
+    pub(super) handshake: LatencyHistogram,
+    /// Processor time of the thread in the measured phase.
+    pub(super) cpu_ns: u64,
+}
+
+struct Connection {
+    socket: Socket,
+    role: Role,
+    state: State,
+    tidings: Tidings,
+    dialled_ns: u64,
+    /// It is in the list of those that are to be read again.
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Dialling,
+    Opening,
+    Ready,
+    Closed,
+}
+
+pub(super) struct Worker<'a> {
+    board: &'a Board,
+    thread: usize,
+    address: SocketAddr,
+    next_number: u32,
+    poll: Poll,
+    timer: Timer,
+    stage: Stage,
+    arrived: bool,
+    to_dial: VecDeque<Role>,
+    others: Vec<Role>,
+    connections: Vec<Connection>,
+    /// Connections that are not ready yet.
+    unready: usize,
+    publishing: Publishing,
+    is_publishing: bool,
+    /// Publishers that have not finished the phase.
+    unfinished: usize,
+    /// Every publisher was asked to finish, since the phase is over.
+    swept: bool,
+    /// Clients that have more to ask in this stage.
+    asking: usize,
+    again: VecDeque<usize>,
+    slow: Vec<usize>,
+    recorder: Recorder,
+    tally: Tally,
+    handshake: LatencyHistogram,
+    activity: u64,
+    missing_at_drain: u64,
+    interval_ns: u64,
+    spin_ns: u64,
+    cpu_start_ns: u64,
+    cpu_ns: u64,
+    shared: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(crew: Crew, board: &'a Board) -> Result<Self, LoadError> {
+        let poll = Poll::new().map_err(LoadError::generator("make a poll"))?;
+        let timer = Timer::register(poll.registry(), TIMER)
+            .map_err(LoadError::generator("make a timer"))?;
+        let waker =
+            Waker::new(poll.registry(), WAKER).map_err(LoadError::generator("make a waker"))?;
+        board.join(Arc::new(waker));
+        Ok(Self {
+            board,
+            thread: crew.thread,
+            address: crew.address,
+            next_number: crew.first_number,
+            poll,
+            timer,
+            stage: Stage::Waiting,
+            arrived: true,
+            to_dial: crew.first.into(),
+            others: crew.others,
+            connections: Vec::new(),
+            unready: 0,
+            publishing: crew.publishing,
+            is_publishing: false,
+            unfinished: 0,
+            swept: true,
+            asking: 0,
+            again: VecDeque::new(),
+            slow: Vec::new(),
+            recorder: crew.recorder,
+            tally: Tally::default(),
+            handshake: LatencyHistogram::new(),
+            activity: 0,
+            missing_at_drain: 0,
+            interval_ns: crew.interval_ns,
+            spin_ns: crew.spin_ns,
+            cpu_start_ns: 0,
+            cpu_ns: 0,
+            shared: vec![0; READ_BYTES_MIN],
+            output: Vec::new(),
+        })
+    }
+
+    /// Goes through all stages. A failure ends them for everyone.
+    pub(super) fn run(mut self) -> Findings {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while self.stage != Stage::Over {
+            if let Err(error) = self.turn(&mut events) {
+                self.board.fail(error);
+                break;
+            }
+        }
+        self.findings()
+    }
+
+    fn turn(&mut self, events: &mut Events) -> Result<(), LoadError> {
+        let stage = self.board.stage();
+        if stage != self.stage {
+            self.enter(stage)?;
+        }
+        self.dial()?;
+        self.read_again()?;
+        self.publish()?;
+        self.arrive_if_done();
+        self.board.set_received(self.thread, self.activity + self.recorder.taken());
+        self.wait(events)?;
+        for event in &*events {
+            match event.token() {
+                WAKER | TIMER => {}
+                Token(connection) => self.handle_event(connection, event)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, stage: Stage) -> Result<(), LoadError> {
+        if self.stage == Stage::Measure {
+            self.cpu_ns = thread_cpu_ns().saturating_sub(self.cpu_start_ns);
+        }
+        (self.stage, self.arrived) = (stage, false);
+        match stage {
+            Stage::ConnectOthers => self.to_dial.extend(self.others.drain(..)),
+            Stage::Prepare | Stage::CleanUp => self.begin_asking()?,
+            Stage::WarmUp | Stage::Measure => {
+                let start_ns = self.board.stage_start_ns();
+                self.cpu_start_ns = thread_cpu_ns();
+                self.publishing.begin(stage, start_ns);
+                self.begin_publishing();
+                self.begin_asking()?;
+            }
+            Stage::Set => {
+                let start_ns = self.board.stage_start_ns();
+                self.recorder.begin_phase(stage.phase(), start_ns, self.interval_ns);
+            }
+            Stage::Late => self.missing_at_drain = self.missing(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin_publishing(&mut self) {
+        self.unfinished = 0;
+        for (index, connection) in self.connections.iter_mut().enumerate() {
+            if let Role::Publisher(role) = &mut connection.role {
+                self.publishing.enlist(index, role);
+                self.unfinished += 1;
+            }
+        }
+        self.is_publishing = self.unfinished > 0;
+        self.swept = !self.is_publishing;
+    }
+
+    fn begin_asking(&mut self) -> Result<(), LoadError> {
+        self.asking = 0;
+        for index in 0..self.connections.len() {
+            let connection = &mut self.connections[index];
+            if connection.state == State::Ready
+                && let Role::Operator(role) = &mut connection.role
+            {
+                role.begin();
+                self.asking += 1;
+                self.ask(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn arrive_if_done(&mut self) {
+        if self.arrived {
+            return;
+        }
+        let is_done = match self.stage {
+            Stage::Waiting | Stage::Over => return,
+            Stage::Set => true,
+            Stage::ConnectFirst | Stage::ConnectOthers => {
+                self.to_dial.is_empty() && self.unready == 0
+            }
+            Stage::Prepare | Stage::CleanUp => self.asking == 0,
+            Stage::WarmUp | Stage::Measure => self.unfinished == 0 && self.asking == 0,
+            Stage::WarmUpDrain | Stage::MeasureDrain | Stage::Late => self.has_all(),
+        };
+        if is_done {
+            self.arrived = true;
+            self.board.arrive(self.stage);
+        }
+    }
+
+    /// The count is cheap to compare; only when it is reached are the ledgers asked.
+    fn has_all(&self) -> bool {
+        let sent = self.board.sent();
+        let subscribers = self.subscribers().count() as u64;
+        let expected = sent.iter().sum::<u64>() * subscribers;
+        self.recorder.taken() >= expected
+            && self.subscribers().all(|role| role.ledger.lost(&sent) == 0)
+    }
+
+    fn missing(&self) -> u64 {
+        let sent = self.board.sent();
+        self.subscribers().map(|role| role.ledger.lost(&sent)).sum()
+    }
+
+    fn subscribers(&self) -> impl Iterator<Item = &SubscriberRole> {
+        self.connections.iter().filter_map(|connection| match &connection.role {
+            Role::Subscriber(role) => Some(role),
+            _ => None,
+        })
+    }
+
+    fn dial(&mut self) -> Result<(), LoadError> {
+        while self.unready < DIALS_MAX {
+            let Some(role) = self.to_dial.pop_front() else { break };
+            let dialled_ns = self.board.clock.now_ns();
+            let address = self.address;
+            let refused =
+                |source| LoadError::client("connecting")(DriverError::Connect { address, source });
+            let mut socket = Socket::connect(address, self.next_number).map_err(refused)?;
+            self.next_number += 1;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll
+                .registry()
+                .register(socket.stream_mut(), Token(self.connections.len()), interest)
+                .map_err(LoadError::generator("watch a socket"))?;
+            if matches!(&role, Role::Subscriber(SubscriberRole { allowance: Some(_), .. })) {
+                self.slow.push(self.connections.len());
+            }
+            self.unready += 1;
+            self.connections.push(Connection {
+                socket,
+                role,
+                state: State::Dialling,
+                tidings: Tidings::default(),
+                dialled_ns,
+                again: false,
+            });
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) -> Result<(), LoadError> {
+        if !self.is_publishing {
+            return Ok(());
+        }
+        for _ in 0..self.publishing.queued() {
+            let Some(index) = self.publishing.next_in_queue() else { break };
+            let Connection { socket, role: Role::Publisher(role), .. } =
+                &mut self.connections[index]
+            else {
+                unreachable!("only publishers are queued");
+            };
+            let published = self
+                .publishing
+                .publish(index, role, self.board, |bytes| {
+                    socket.write(bytes)?;
+                    Ok::<_, io::Error>(socket.is_clear())
+                })
+                .map_err(|source| failed("publishing", "writing", source))?;
+            self.finish_publisher(index)?;
+            if !published {
+                break;
+            }
+        }
+        if !self.swept && self.publishing.is_over(self.board.clock.now_ns()) {
+            self.swept = true;
+            for index in 0..self.connections.len() {
+                self.finish_publisher(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a publisher that has nothing left to send ask whether all is taken in.
+    fn finish_publisher(&mut self, index: usize) -> Result<(), LoadError> {
+        let Connection { socket, role: Role::Publisher(role), .. } = &mut self.connections[index]
+        else {
+            return Ok(());
+        };
+        let Some(question) = self.publishing.finish(role, self.board.clock.now_ns()) else {
+            return Ok(());
+        };
+        socket.write(&question).map_err(|source| failed("publishing", "writing", source))
+    }
+
+    /// Has a client ask what it asks next.
+    fn ask(&mut self, index: usize) -> Result<(), LoadError> {
+        let Connection { socket, role: Role::Operator(role), .. } = &mut self.connections[index]
+        else {
+            return Ok(());
+        };
+        if role.is_done() {
+            return Ok(());
+        }
+        self.output.clear();
+        let asked = role.ask(self.stage, self.board, &mut self.output);
+        asked.map_err(LoadError::client("asking"))?;
+        if role.is_done() {
+            self.asking -= 1;
+            return Ok(());
+        }
+        match socket.write(&self.output) {
+            Ok(()) => Ok(()),
+            Err(source) => {
+                let doing = "writing";
+                self.lose_client(index, &DriverError::Io { doing, source });
+                Ok(())
+            }
+        }
+    }
+
+    /// A client's connection failed: its request is counted, and it asks nothing any more.
+    fn lose_client(&mut self, index: usize, error: &DriverError) {
+        let connection = &mut self.connections[index];
+        connection.state = State::Closed;
+        if let Role::Operator(role) = &mut connection.role
+            && !role.is_done()
+        {
+            role.give_up();
+            self.tally.add_error(error.code());
+            self.asking -= 1;
+        }
+    }
+
+    fn handle_event(&mut self, index: usize, event: &Event) -> Result<(), LoadError> {
+        match self.connections[index].state {
+            State::Closed => return Ok(()),
+            State::Dialling => {
+                if !self.finish_dialling(index)? {
+                    return Ok(());
+                }
+            }
+            State::Opening | State::Ready => {}
+        }
+        if event.is_writable() {
+            self.flush(index)?;
+        }
+        if event.is_readable() || event.is_read_closed() {
+            self.read(index)?;
+        }
+        Ok(())
+    }
+
+    fn finish_dialling(&mut self, index: usize) -> Result<bool, LoadError> {
+        let address = self.address;
+        let connection = &mut self.connections[index];
+        let refused =
+            |source| LoadError::client("connecting")(DriverError::Connect { address, source });
+        if connection.socket.connected().map_err(refused)?.is_none() {
+            return Ok(false);
+        }
+        connection.state = State::Opening;
+        self.output.clear();
+        connection.role.conversation().poll_opening(&mut self.output);
+        connection.socket.write(&self.output).map_err(refused)?;
+        // Where the broker need not speak first, or at all, it may be ready already.
+        Ok(true)
+    }
+
+    fn flush(&mut self, index: usize) -> Result<(), LoadError> {
+        let connection = &mut self.connections[index];
+        if connection.socket.is_clear() {
+            return Ok(());
+        }
+        let doing = connection.role.doing();
+        if let Err(source) = connection.socket.flush() {
+            if matches!(connection.role, Role::Operator(_)) {
+                self.lose_client(index, &DriverError::Io { doing: "writing", source });
+                return Ok(());
+            }
+            return Err(failed(doing, "writing", source));
+        }
+        self.look_after_publisher(index)
+    }
+
+    /// Something changed for a publisher: it may be able to publish, or be at its end.
+    fn look_after_publisher(&mut self, index: usize) -> Result<(), LoadError> {
+        let connection = &mut self.connections[index];
+        if let Role::Publisher(role) = &mut connection.role
+            && self.is_publishing
+        {
+            if connection.socket.is_clear() {
+                self.publishing.queue_if_willing(index, role);
+            }
+            self.finish_publisher(index)?;
+        }
+        Ok(())
+    }
+
+    fn read_again(&mut self) -> Result<(), LoadError> {
+        for _ in 0..self.again.len() {
+            let Some(index) = self.again.pop_front() else { break };
+            self.connections[index].again = false;
+            self.read(index)?;
+        }
+        // What a slow consumer has earned by now; readiness is not told twice.
+        for at in 0..self.slow.len() {
+            self.read(self.slow[at])?;
+        }
+        Ok(())
+    }
+
+    /// Reads until nothing is there, for a few times at most.
+    fn read(&mut self, index: usize) -> Result<(), LoadError> {
+        for _ in 0..TURN_READS_MAX {
+            if matches!(self.connections[index].state, State::Closed | State::Dialling) {
+                return Ok(());
+            }
+            match self.read_once(index) {
+                Ok(More::No) => return Ok(()),
+                Ok(More::Perhaps) => {}
+                Err(error) => {
+                    let connection = &self.connections[index];
+                    if connection.state == State::Ready
+                        && matches!(connection.role, Role::Operator(_))
+                    {
+                        self.lose_client(index, &error);
+                        return Ok(());
+                    }
+                    return Err(LoadError::client(connection.role.doing())(error));
+                }
+            }
+        }
+        let connection = &mut self.connections[index];
+        if !connection.again {
+            connection.again = true;
+            self.again.push_back(index);
+        }
+        Ok(())
+    }
+
+    fn read_once(&mut self, index: usize) -> Result<More, DriverError> {
+        let buffers = match self.connections.len() <= BUFFERED_CONNECTIONS_MAX {
+            true => Buffers::Keep,
+            false => Buffers::Release,
+        };
+        let Connection { socket, role, tidings, .. } = &mut self.connections[index];
+        let mut bytes_max = usize::MAX;
+        if let Role::Subscriber(SubscriberRole { allowance: Some(allowance), .. }) = role {
+            bytes_max = allowance.bytes_now(self.board.clock.now_ns());
+            if bytes_max == 0 {
+                return Ok(More::No);
+            }
+        }
+        let wanted = role.conversation().input_bytes_wanted();
+        self.output.clear();
+        let (recorder, output) = (&mut self.recorder, &mut self.output);
+        let received = socket.receive(&mut self.shared, bytes_max, wanted, buffers, |input| {
+            recorder.begin();
+            let (group, used) = match &mut *role {
+                Role::Subscriber(SubscriberRole { conversation, ledger, group, .. }) => {
+                    let mut intake = Intake::new(recorder, ledger, *group);
+                    let mut heard = Heard::new(&mut intake, output, tidings);
+                    (*group, conversation.handle_input(input, &mut heard)?)
+                }
+                other => {
+                    let mut ledger = Ledger::new(0);
+                    let mut intake = Intake::new(recorder, &mut ledger, 0);
+                    let mut heard = Heard::new(&mut intake, output, tidings);
+                    (0, other.conversation().handle_input(input, &mut heard)?)
+                }
+            };
+            recorder.end(group);
+            Ok::<_, DriverError>(used)
+        });
+        let (filled, bytes) =
+            received.map_err(|source| DriverError::Io { doing: "reading", source })??;
+        match filled {
+            Filled::Nothing => return Ok(More::No),
+            Filled::Closed => return Err(DriverError::Closed { expected: "to be served" }),
+            Filled::Bytes => {}
+        }
+        if let Role::Subscriber(SubscriberRole { allowance: Some(allowance), .. }) = role {
+            allowance.spend(bytes);
+        }
+        if !self.output.is_empty() {
+            socket
+                .write(&self.output)
+                .map_err(|source| DriverError::Io { doing: "writing", source })?;
+        }
+        self.handle_tidings(index)?;
+        // A read that did not fill its room took all there was (epoll(7)).
+        Ok(if bytes < READ_BYTES_MIN.min(bytes_max) { More::No } else { More::Perhaps })
+    }
+
+    fn handle_tidings(&mut self, index: usize) -> Result<(), DriverError> {
+        let connection = &mut self.connections[index];
+        if connection.state == State::Opening && connection.tidings.ready {
+            connection.state = State::Ready;
+            self.unready -= 1;
+            let now_ns = self.board.clock.now_ns();
+            self.handshake.record_ns(now_ns.saturating_sub(connection.dialled_ns));
+        }
+        match &mut connection.role {
+            Role::Subscriber(_) => Ok(()),
+            Role::Publisher(role) => {
+                let acknowledged = std::mem::take(&mut connection.tidings.acknowledged);
+                let finished = std::mem::take(&mut connection.tidings.finished);
+                if acknowledged > 0 {
+                    let now_ns = self.board.clock.now_ns();
+                    self.activity += u64::from(acknowledged);
+                    if self.publishing.is_confirmed()
+                        && !self.publishing.handle_acknowledged(role, acknowledged, now_ns)
+                    {
+                        return Err(DriverError::Unexpected {
+                            expected: "one acknowledgement for each publication",
+                            found: "one more".to_owned(),
+                        });
+                    }
+                }
+                if finished && !role.is_done() {
+                    self.publishing.handle_finished(role, self.board);
+                    self.unfinished -= 1;
+                }
+                // Nothing but its socket can fail here, and that is told when it is used next.
+                let _failed = self.look_after_publisher(index);
+                Ok(())
+            }
+            Role::Operator(_) => self.handle_answers(index),
+        }
+    }
+
+    fn handle_answers(&mut self, index: usize) -> Result<(), DriverError> {
+        let now_ns = self.board.clock.now_ns();
+        loop {
+            let Connection { role: Role::Operator(role), tidings, .. } =
+                &mut self.connections[index]
+            else {
+                return Ok(());
+            };
+            if tidings.answers.is_empty() {
+                return Ok(());
+            }
+            let answer = tidings.answers.remove(0);
+            let Some(latency_ns) = role.handle_answer(now_ns) else {
+                return Err(DriverError::Unexpected {
+                    expected: "an answer to a request",
+                    found: "one without a request".to_owned(),
+                });
+            };
+            self.activity += 1;
+            let operation = role.operation();
+            if self.stage == Stage::Measure {
+                self.tally.last_ns = now_ns;
+                match super::operations::judge(operation, answer) {
+                    Ok(()) => self.tally.latencies.record_ns(latency_ns),
+                    Err(error) => self.tally.add_error(error.code()),
+                }
+            } else if let Err(error) = answer
+                && self.stage == Stage::Prepare
+            {
+                return Err(error);
+            }
+            self.ask(index).map_err(|error| DriverError::unexpected("to ask on", &error))?;
+        }
+    }
+
+    /// Waits for sockets, for what is due, or for a new stage.
+    fn wait(&mut self, events: &mut Events) -> Result<(), LoadError> {
+        let now_ns = self.board.clock.now_ns();
+        let mut wake_ns = u64::MAX;
+        if self.is_publishing && self.unfinished > 0 {
+            match self.publishing.next_turn(now_ns) {
+                NextTurn::Now => wake_ns = 0,
+                NextTurn::AtNs(due_ns) => wake_ns = due_ns,
+                NextTurn::WhenWoken => {}
+            }
+        }
+        for &index in &self.slow {
+            if let Role::Subscriber(SubscriberRole { allowance: Some(allowance), .. }) =
+                &self.connections[index].role
+            {
+                wake_ns = wake_ns.min(now_ns + allowance.wait_ns());
+            }
+        }
+        if !self.again.is_empty() || self.board.stage() != self.stage {
+            wake_ns = 0;
+        }
+        let sleep_ns = wake_ns.saturating_sub(now_ns).saturating_sub(self.spin_ns);
+        let timeout = match (wake_ns, sleep_ns) {
+            (_, 0) => Duration::ZERO,
+            (u64::MAX, _) => {
+                self.timer.disarm().map_err(LoadError::generator("set a timer"))?;
+                Duration::from_millis(SLEEP_MS_MAX)
+            }
+            (_, sleep_ns) => {
+                self.timer.arm(sleep_ns).map_err(LoadError::generator("set a timer"))?;
+                Duration::from_millis(SLEEP_MS_MAX)
+            }
+        };
+        match self.poll.poll(events, Some(timeout)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            other => other.map_err(LoadError::generator("poll")),
+        }
+    }
+
+    fn findings(self) -> Findings {
+        let ledgers = self.connections.into_iter().filter_map(|connection| match connection.role {
+            Role::Subscriber(role) => Some((role.subscriber, role.ledger)),
+            _ => None,
+        });
+        Findings {
+            ledgers: ledgers.collect(),
+            recorder: self.recorder,
+            published: self.publishing.published,
+            tally: self.tally,
+            missing_at_drain: self.missing_at_drain,
+            handshake: self.handshake,
+            cpu_ns: self.cpu_ns,
+        }
+    }
+}
+
+/// Whether there may be more to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum More {
+    No,
+    Perhaps,
+}
+
+fn failed(what: &'static str, doing: &'static str, source: io::Error) -> LoadError {
+    LoadError::client(what)(DriverError::Io { doing, source })
+}
+
+/// Processor time of this thread.
+fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
