@@ -53,7 +53,7 @@ fn main() {
             subscribers: m,
             slow: None,
             in_flight_max: a.get(8).map(|x| x.parse().unwrap()),
-            rate_per_s: (rate > 0.0).then_some(rate),
+            model: (rate > 0.0).then_some(harness::schedule::LoadModel::Open{rate_per_s: rate, arrivals: harness::schedule::Arrivals::Constant}), seed: 1,
             topic_choice: TopicChoice::Single,
             extent: Extent::DurationNs(2_000_000_000),
             warmup_ns: 200_000_000,

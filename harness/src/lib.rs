@@ -16,5 +16,7 @@ pub mod intake;
 pub mod interrupt;
 pub mod ledger;
 pub mod message;
+pub mod random;
+pub mod schedule;
 pub mod topic_choice;
 pub mod wire;

@@ -13,6 +13,7 @@
 
 mod board;
 mod due;
+mod in_process;
 mod operating;
 mod operations;
 mod outcome;
@@ -23,6 +24,7 @@ mod streams;
 mod timer;
 mod worker;
 
+pub use in_process::{Ceiling, measure_ceiling};
 pub use operations::{ITEMS_PER_CELL_MAX, OperationLoad, OperationOutcome, run_operation};
 pub use outcome::{PairFaults, StreamOutcome, ThreadShare, TimelineSum};
 pub use streams::{SlowConsumers, StreamRun, run_stream};

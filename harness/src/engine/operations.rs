@@ -2,6 +2,7 @@
 
 use super::board::{Board, Ended, Patience, Stage};
 use super::due::ThreadSchedule;
+use super::in_process::run_operation_in_process;
 use super::operating::{OperatorRole, Tally, warmup_items};
 use super::publishing::{Publishing, PublishingTerms};
 use super::role::Role;
@@ -100,6 +101,9 @@ pub fn run_operation(
     load: &OperationLoad,
     surroundings: Surroundings<'_>,
 ) -> Result<OperationOutcome, LoadError> {
+    if driver.is_in_process() {
+        return run_operation_in_process(driver, load, surroundings);
+    }
     let payload = Arc::new(printable_payload(load.payload_bytes));
     prepare_shared(driver, load, &payload)
         .map_err(LoadError::client(format!("preparing {}", load.name)))?;

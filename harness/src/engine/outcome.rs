@@ -2,7 +2,7 @@
 
 use super::worker::Findings;
 use crate::intake::{Interval, Recorded};
-use crate::ledger::Faults;
+use crate::ledger::{Faults, Ledger};
 use measure::LatencyHistogram;
 
 /// Pairs of a producer and a subscriber that are named for their faults.
@@ -117,10 +117,7 @@ impl StreamOutcome {
             outcome.timeline.add(findings.recorder.timeline().intervals());
             let mut lost = 0;
             for (subscriber, ledger) in &findings.ledgers {
-                let faults = ledger.faults(sent);
-                lost += faults.lost;
-                outcome.faults += faults;
-                outcome.add_pairs(*subscriber, ledger.faulty_producers(sent));
+                lost += outcome.add_ledger(*subscriber, ledger, sent).lost;
             }
             outcome.late += findings.missing_at_drain.saturating_sub(lost);
             outcome.handshake.merge(&findings.handshake);
@@ -135,6 +132,13 @@ impl StreamOutcome {
             _ => last_received_ns.saturating_sub(times.start_ns),
         };
         outcome
+    }
+
+    /// Of messages that were sent without a broker, and of which nothing is known yet.
+    pub(super) fn alone(sent: u64, wall_ns: u64, subscribers: u32) -> Self {
+        let times = PhaseTimes { start_ns: 0, sending_end_ns: wall_ns };
+        let expected = sent * u64::from(subscribers);
+        Self { sent, expected, duration_ns: wall_ns, ..Self::empty(u64::MAX, times) }
     }
 
     fn empty(interval_ns: u64, times: PhaseTimes) -> Self {
@@ -180,7 +184,7 @@ impl StreamOutcome {
         }
     }
 
-    fn add_recorded(&mut self, recorded: &Recorded, is_healthy_beside_slow: bool) {
+    pub(super) fn add_recorded(&mut self, recorded: &Recorded, is_healthy_beside_slow: bool) {
         self.received += recorded.received;
         self.service.merge(&recorded.service);
         self.response.merge(&recorded.response);
@@ -189,6 +193,13 @@ impl StreamOutcome {
             let healthy = self.healthy_response.get_or_insert_with(LatencyHistogram::new);
             healthy.merge(&recorded.response);
         }
+    }
+
+    pub(super) fn add_ledger(&mut self, subscriber: u32, ledger: &Ledger, sent: &[u64]) -> Faults {
+        let faults = ledger.faults(sent);
+        self.faults += faults;
+        self.add_pairs(subscriber, ledger.faulty_producers(sent));
+        faults
     }
 
     fn add_pairs(&mut self, subscriber: u32, faulty: impl Iterator<Item = (u32, Faults)>) {

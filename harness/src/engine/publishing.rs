@@ -2,7 +2,7 @@
 
 use super::Extent;
 use super::board::{Board, Stage};
-use super::due::ThreadSchedule;
+use super::due::{Pushing, ThreadSchedule};
 use crate::message::{BatchStamp, Intended};
 use crate::topic_choice::TopicChoice;
 use crate::wire::Publisher;
@@ -150,7 +150,11 @@ impl Publishing {
             Extent::Count(_) => u64::MAX,
         };
         if let Some(schedule) = &mut self.terms.schedule {
-            schedule.begin(start_ns, extent);
+            let pushing = match self.recorded {
+                true => Pushing::Measured,
+                false => Pushing::WarmUp,
+            };
+            schedule.begin(pushing, start_ns, extent);
         }
     }
 

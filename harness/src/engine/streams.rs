@@ -1,7 +1,8 @@
 //! A stream: publishers push, subscribers receive, and every message is accounted for.
 
 use super::board::{Board, Ended, Patience, Stage};
-use super::due::{Part, ThreadSchedule};
+use super::due::ThreadSchedule;
+use super::in_process::run_stream_in_process;
 use super::outcome::{PhaseTimes, StreamOutcome};
 use super::publishing::{PublisherRole, Publishing, PublishingTerms};
 use super::role::{Allowance, Role, SubscriberRole};
@@ -9,6 +10,7 @@ use super::worker::{Crew, Findings, Worker};
 use super::{Extent, LoadError, Phase, Surroundings};
 use crate::intake::Recorder;
 use crate::ledger::Ledger;
+use crate::schedule::{LoadModel, Share};
 use crate::topic_choice::TopicChoice;
 use crate::wire::{Confirmation, Driver, StreamTerms, hold_conversation};
 use std::thread::ScopedJoinHandle;
@@ -45,8 +47,10 @@ pub struct StreamRun {
     pub slow: Option<SlowConsumers>,
     /// Publications of each publisher under way at once, where they are acknowledged.
     pub in_flight_max: Option<u32>,
-    /// Messages per second over all publishers; `None`: as fast as the broker takes them.
-    pub rate_per_s: Option<f64>,
+    /// When messages are due, over all publishers; `None`: as fast as the broker takes them.
+    pub model: Option<LoadModel>,
+    /// What arrivals, and choices of topics, are drawn from.
+    pub seed: u64,
     /// Which topic each publication goes to.
     pub topic_choice: TopicChoice,
     /// Messages over all publishers, or how long they go on.
@@ -92,6 +96,9 @@ pub fn run_stream(
     stream: &StreamRun,
     surroundings: Surroundings<'_>,
 ) -> Result<StreamOutcome, LoadError> {
+    if driver.is_in_process() {
+        return run_stream_in_process(driver, stream, surroundings);
+    }
     if let Some(mut preparation) = driver.preparation(&stream.terms) {
         hold_conversation(driver.address(), preparation.as_mut())
             .map_err(LoadError::client("preparing a stream"))?;
@@ -160,11 +167,12 @@ fn crew(
         let conversation = driver.publisher(terms, publisher);
         Role::Publisher(PublisherRole::new(publisher, conversation, terms.topics))
     });
-    // Threads that publish share the rate: as many as there are publishers, at most.
-    let publishing_threads = threads.min(stream.publishers as usize).max(1) as u64;
-    let part = Part { first: thread as u64, of: publishing_threads };
+    // Threads that publish share the load: as many as there are publishers, at most.
+    let publishing_threads = threads.min(stream.publishers as usize) as u32;
+    let share = Share::interleaved(thread as u32, publishing_threads, stream.publishers).ok();
+    let schedule = stream.model.clone().zip(share);
     let publishing = Publishing::new(PublishingTerms {
-        schedule: stream.rate_per_s.map(|rate_per_s| ThreadSchedule::constant(rate_per_s, part)),
+        schedule: schedule.map(|(model, share)| ThreadSchedule::new(model, share, stream.seed)),
         batch_max: terms.batch_max,
         in_flight_max: stream.in_flight_max,
         confirmed: terms.confirmation == Confirmation::Wanted,

@@ -20,11 +20,13 @@
 mod blocking;
 mod heard;
 mod native;
+mod null;
 mod publications;
 
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
 pub use heard::{Heard, Tidings};
 pub use native::Native;
+pub use null::Null;
 pub use publications::{EncodedBatch, Encoder, Publications};
 
 use crate::drivers::DriverError;
@@ -137,6 +139,12 @@ pub enum Request<'a> {
 pub trait Driver: Send + Sync {
     /// Where the broker listens.
     fn address(&self) -> SocketAddr;
+
+    /// Whether there is no broker to connect to: requests answer themselves, and deliveries are
+    /// made by its [`delivery_encoder`](Self::delivery_encoder).
+    fn is_in_process(&self) -> bool {
+        false
+    }
 
     /// A client that asks and waits. `client` tells it from others in names that must be unique.
     fn operator(&self, client: u32) -> Box<dyn Operator>;

@@ -11,6 +11,12 @@ pub trait Encoder: Send {
     fn encode(&mut self, topic: u32, payloads: &[&[u8]], batch: &mut EncodedBatch);
 }
 
+impl Encoder for Box<dyn Encoder> {
+    fn encode(&mut self, topic: u32, payloads: &[&[u8]], batch: &mut EncodedBatch) {
+        self.as_mut().encode(topic, payloads, batch);
+    }
+}
+
 /// Encoded messages, and where their payloads are.
 #[derive(Clone, Debug, Default)]
 pub struct EncodedBatch {
