@@ -27,6 +27,8 @@ pub(super) enum Stage {
     WarmUp,
     /// Everything that was sent is awaited.
     WarmUpDrain,
+    /// Connections are at rest; nobody arrives, and time is up in time.
+    Hold,
     /// Everyone makes ready to record, before anyone sends what is recorded.
     Set,
     /// Load is applied, and measured.
@@ -42,13 +44,14 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Waiting,
         Self::ConnectFirst,
         Self::ConnectOthers,
         Self::Prepare,
         Self::WarmUp,
         Self::WarmUpDrain,
+        Self::Hold,
         Self::Set,
         Self::Measure,
         Self::MeasureDrain,

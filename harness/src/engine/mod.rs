@@ -11,7 +11,9 @@
 //! Encoding, pacing, reading and timing are the engine's or a driver's few lines of protocol, so
 //! no broker is favoured by how it is loaded.
 
+mod backlogs;
 mod board;
+mod crowds;
 mod due;
 mod in_process;
 mod operating;
@@ -24,6 +26,8 @@ mod streams;
 mod timer;
 mod worker;
 
+pub use backlogs::{BacklogRun, Built, Drained, build_backlog, drain_backlog, end_backlog};
+pub use crowds::{CrowdOutcome, CrowdRun, run_crowd};
 pub use in_process::{Ceiling, measure_ceiling};
 pub use operations::{ITEMS_PER_CELL_MAX, OperationLoad, OperationOutcome, run_operation};
 pub use outcome::{PairFaults, StreamOutcome, ThreadShare, TimelineSum};

@@ -169,6 +169,7 @@ fn run_connected(
                 first_number: (thread as u32) << 24,
                 first: Vec::new(),
                 others: others.collect(),
+        dialling: None,
                 publishing: Publishing::new(no_publishing()),
                 recorder: Recorder::new(clock, payloads, 0, 1),
                 interval_ns: u64::MAX,
@@ -244,7 +245,8 @@ pub(super) fn judge(
     }
 }
 
-fn no_publishing() -> PublishingTerms {
+/// Publishing that does not take place.
+pub(super) fn no_publishing() -> PublishingTerms {
     PublishingTerms {
         schedule: None::<ThreadSchedule>,
         batch_max: 1,

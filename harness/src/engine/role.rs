@@ -9,6 +9,8 @@ pub(super) enum Role {
     Publisher(PublisherRole),
     Subscriber(SubscriberRole),
     Operator(OperatorRole),
+    /// One that connects, and is then at rest.
+    Idler(Box<dyn Conversation>),
 }
 
 impl Role {
@@ -17,6 +19,7 @@ impl Role {
             Self::Publisher(role) => role.conversation.as_mut(),
             Self::Subscriber(role) => role.conversation.as_mut(),
             Self::Operator(role) => role.conversation.as_mut(),
+            Self::Idler(conversation) => conversation.as_mut(),
         }
     }
 
@@ -26,6 +29,7 @@ impl Role {
             Self::Publisher(_) => "publishing",
             Self::Subscriber(_) => "receiving",
             Self::Operator(_) => "asking",
+            Self::Idler(_) => "connecting",
         }
     }
 }

@@ -4,7 +4,7 @@ use super::board::{Board, Ended, Patience, Stage};
 use super::due::ThreadSchedule;
 use super::in_process::run_stream_in_process;
 use super::outcome::{PhaseTimes, StreamOutcome};
-use super::publishing::{PublisherRole, Publishing, PublishingTerms};
+use super::publishing::{PublisherRole, Publishing, PublishingTerms, share};
 use super::role::{Allowance, Role, SubscriberRole};
 use super::worker::{Crew, Findings, Worker};
 use super::{Extent, LoadError, Phase, Surroundings};
@@ -14,9 +14,6 @@ use crate::schedule::{LoadModel, Share};
 use crate::topic_choice::TopicChoice;
 use crate::wire::{Confirmation, Driver, StreamTerms, hold_conversation};
 use std::thread::ScopedJoinHandle;
-
-/// How long connecting may take.
-const CONNECT_MS_MAX: u64 = 60_000;
 
 /// How long nothing may move while messages are published.
 const SILENCE_MS_MAX: u64 = 30_000;
@@ -59,6 +56,8 @@ pub struct StreamRun {
     pub warmup_ns: u64,
     /// How long nothing may come while everything that was sent is awaited.
     pub drain_idle_ns: u64,
+    /// How long connecting may take.
+    pub connect_ms_max: u64,
     /// So long before a message is due a generator thread stops sleeping.
     pub spin_ns: u64,
     /// What all its messages carry.
@@ -137,6 +136,51 @@ pub(super) fn run_prepared(
     Ok(StreamOutcome::of(found, &board.sent(), stream.subscribers, interval_ns, times))
 }
 
+/// Reads what the topics hold, as one subscriber that is new: everything that the stream's
+/// publishers would have sent. The duration is from before it connects.
+pub(super) fn drain_prepared(
+    driver: &dyn Driver,
+    stream: &StreamRun,
+    reader: u32,
+    surroundings: Surroundings<'_>,
+) -> Result<StreamOutcome, LoadError> {
+    let Surroundings { clock, interrupt, on_phase, .. } = surroundings;
+    let board = Board::new(clock, interrupt.clone(), 1, stream.producers());
+    if let Extent::Count(messages) = stream.extent {
+        for publisher in 0..stream.publishers {
+            board.set_sent(publisher, share(messages, publisher, stream.publishers));
+        }
+    }
+    let nobody = StreamRun { publishers: 0, ..stream.clone() };
+    let mut crew = crew(driver, &nobody, 0, 1, clock);
+    crew.first.push(Role::Subscriber(SubscriberRole {
+        subscriber: reader,
+        conversation: driver.subscriber(&stream.terms, reader),
+        ledger: Ledger::new(stream.producers()),
+        group: 0,
+        allowance: None,
+    }));
+    let worker = Worker::new(crew, &board)?;
+    let silence = Patience { total_ns: u64::MAX, idle_ns: stream.drain_idle_ns };
+    let (findings, start_ns) = std::thread::scope(|scope| {
+        let spawned = scope.spawn(|| worker.run());
+        on_phase(Phase::Measured);
+        let conducted = (|| {
+            board.conduct(Stage::Set, silence)?;
+            let start_ns = board.clock.now_ns();
+            board.conduct(Stage::ConnectFirst, silence)?;
+            board.conduct(Stage::MeasureDrain, silence)?;
+            Ok::<_, LoadError>(start_ns)
+        })();
+        board.end();
+        on_phase(Phase::Over);
+        let findings = join(spawned);
+        conducted.map(|start_ns| (findings, start_ns))
+    })?;
+    let times = PhaseTimes { start_ns, sending_end_ns: start_ns };
+    Ok(StreamOutcome::of(vec![findings], &board.sent(), 1, u64::MAX, times))
+}
+
 /// The connections of one thread. Publishers are dealt from the first thread on and subscribers
 /// from the last, so that one of each is on two threads.
 fn crew(
@@ -190,6 +234,7 @@ fn crew(
         first_number: (thread as u32) << 24,
         first: first.collect(),
         others: others.collect(),
+        dialling: None,
         publishing,
         recorder: Recorder::new(clock, terms.payloads.clone(), stream.run_id, groups),
         interval_ns: stream.interval_ns(),
@@ -203,7 +248,7 @@ fn conduct(
     stream: &StreamRun,
     on_phase: &mut dyn FnMut(Phase),
 ) -> Result<PhaseTimes, LoadError> {
-    let connecting = Patience { total_ns: CONNECT_MS_MAX * NS_PER_MS, idle_ns: u64::MAX };
+    let connecting = Patience { total_ns: stream.connect_ms_max * NS_PER_MS, idle_ns: u64::MAX };
     let silence = Patience { total_ns: u64::MAX, idle_ns: SILENCE_MS_MAX * NS_PER_MS };
     let draining = Patience { total_ns: DRAIN_MS_MAX * NS_PER_MS, idle_ns: stream.drain_idle_ns };
     let late = Patience {

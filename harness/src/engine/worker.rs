@@ -1,7 +1,8 @@
 //! One generator thread: its connections in one poll, and the loop that keeps them at work.
 
-use super::LoadError;
+use super::{Extent, LoadError};
 use super::board::{Board, Stage};
+use super::due::{Pushing, ThreadSchedule};
 use super::operating::Tally;
 use super::publishing::{NextTurn, Published, Publishing};
 use super::role::{Role, SubscriberRole};
@@ -47,6 +48,8 @@ pub(super) struct Crew {
     /// Those who connect before all others.
     pub(super) first: Vec<Role>,
     pub(super) others: Vec<Role>,
+    /// When connections are to be made; `None`: as soon as they can be.
+    pub(super) dialling: Option<ThreadSchedule>,
     pub(super) publishing: Publishing,
     pub(super) recorder: Recorder,
     pub(super) interval_ns: u64,
@@ -63,6 +66,11 @@ pub(super) struct Findings {
     /// Messages that had not come when the drain was over, whether or not they came after it.
     pub(super) missing_at_drain: u64,
     pub(super) handshake: LatencyHistogram,
+    /// Connections at rest that were not let in, and that were closed later.
+    pub(super) refused: u64,
+    pub(super) dropped: u64,
+    /// When the last connection was let in.
+    pub(super) last_ready_ns: u64,
     /// Processor time of the thread in the measured phase.
     pub(super) cpu_ns: u64,
 }
@@ -96,6 +104,8 @@ pub(super) struct Worker<'a> {
     arrived: bool,
     to_dial: VecDeque<Role>,
     others: Vec<Role>,
+    dialling: Option<ThreadSchedule>,
+    due: Vec<u64>,
     connections: Vec<Connection>,
     /// Connections that are not ready yet.
     unready: usize,
@@ -112,6 +122,9 @@ pub(super) struct Worker<'a> {
     recorder: Recorder,
     tally: Tally,
     handshake: LatencyHistogram,
+    refused: u64,
+    dropped: u64,
+    last_ready_ns: u64,
     activity: u64,
     missing_at_drain: u64,
     interval_ns: u64,
@@ -141,6 +154,8 @@ impl<'a> Worker<'a> {
             arrived: true,
             to_dial: crew.first.into(),
             others: crew.others,
+            dialling: crew.dialling,
+            due: Vec::new(),
             connections: Vec::new(),
             unready: 0,
             publishing: crew.publishing,
@@ -153,6 +168,9 @@ impl<'a> Worker<'a> {
             recorder: crew.recorder,
             tally: Tally::default(),
             handshake: LatencyHistogram::new(),
+            refused: 0,
+            dropped: 0,
+            last_ready_ns: 0,
             activity: 0,
             missing_at_drain: 0,
             interval_ns: crew.interval_ns,
@@ -202,7 +220,13 @@ impl<'a> Worker<'a> {
         }
         (self.stage, self.arrived) = (stage, false);
         match stage {
-            Stage::ConnectOthers => self.to_dial.extend(self.others.drain(..)),
+            Stage::ConnectOthers => {
+                self.to_dial.extend(self.others.drain(..));
+                let extent = Extent::Count(u64::MAX);
+                if let Some(dialling) = &mut self.dialling {
+                    dialling.begin(Pushing::Measured, self.board.stage_start_ns(), extent);
+                }
+            }
             Stage::Prepare | Stage::CleanUp => self.begin_asking()?,
             Stage::WarmUp | Stage::Measure => {
                 let start_ns = self.board.stage_start_ns();
@@ -253,7 +277,7 @@ impl<'a> Worker<'a> {
             return;
         }
         let is_done = match self.stage {
-            Stage::Waiting | Stage::Over => return,
+            Stage::Waiting | Stage::Hold | Stage::Over => return,
             Stage::Set => true,
             Stage::ConnectFirst | Stage::ConnectOthers => {
                 self.to_dial.is_empty() && self.unready == 0
@@ -290,32 +314,58 @@ impl<'a> Worker<'a> {
     }
 
     fn dial(&mut self) -> Result<(), LoadError> {
-        while self.unready < DIALS_MAX {
-            let Some(role) = self.to_dial.pop_front() else { break };
-            let dialled_ns = self.board.clock.now_ns();
-            let address = self.address;
-            let refused =
-                |source| LoadError::client("connecting")(DriverError::Connect { address, source });
-            let mut socket = Socket::connect(address, self.next_number).map_err(refused)?;
-            self.next_number += 1;
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll
-                .registry()
-                .register(socket.stream_mut(), Token(self.connections.len()), interest)
-                .map_err(LoadError::generator("watch a socket"))?;
-            if matches!(&role, Role::Subscriber(SubscriberRole { allowance: Some(_), .. })) {
-                self.slow.push(self.connections.len());
+        while self.unready < DIALS_MAX && !self.to_dial.is_empty() {
+            let now_ns = self.board.clock.now_ns();
+            let mut dialled_ns = now_ns;
+            if let Some(dialling) = &mut self.dialling {
+                self.due.clear();
+                dialling.take_due(now_ns, 1, &mut self.due);
+                let Some(&due_ns) = self.due.first() else { break };
+                dialled_ns = due_ns;
             }
-            self.unready += 1;
-            self.connections.push(Connection {
-                socket,
-                role,
-                state: State::Dialling,
-                tidings: Tidings::default(),
-                dialled_ns,
-                again: false,
-            });
+            let Some(role) = self.to_dial.pop_front() else { break };
+            self.dial_one(role, dialled_ns)?;
         }
+        Ok(())
+    }
+
+    fn dial_one(&mut self, role: Role, dialled_ns: u64) -> Result<(), LoadError> {
+        let address = self.address;
+        let number = self.next_number;
+        self.next_number += 1;
+        let mut socket = match Socket::connect(address, number) {
+            Ok(socket) => socket,
+            Err(source) if is_out_of_files(&source) => {
+                return Err(LoadError::generator("open one more connection")(source));
+            }
+            Err(_) if matches!(role, Role::Idler(_)) => {
+                self.refused += 1;
+                return Ok(());
+            }
+            Err(source) => {
+                return Err(LoadError::client("connecting")(DriverError::Connect {
+                    address,
+                    source,
+                }));
+            }
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(socket.stream_mut(), Token(self.connections.len()), interest)
+            .map_err(LoadError::generator("watch a socket"))?;
+        if matches!(&role, Role::Subscriber(SubscriberRole { allowance: Some(_), .. })) {
+            self.slow.push(self.connections.len());
+        }
+        self.unready += 1;
+        self.connections.push(Connection {
+            socket,
+            role,
+            state: State::Dialling,
+            tidings: Tidings::default(),
+            dialled_ns,
+            again: false,
+        });
         Ok(())
     }
 
@@ -389,10 +439,36 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// A client's connection failed: its request is counted, and it asks nothing any more.
-    fn lose_client(&mut self, index: usize, error: &DriverError) {
+    /// A connection failed. A client's request is counted, and it asks nothing any more; one at
+    /// rest is counted; anything else is the end.
+    fn lose(&mut self, index: usize, error: DriverError) -> Result<(), LoadError> {
+        let connection = &mut self.connections[index];
+        match (&connection.role, connection.state) {
+            (Role::Operator(_), State::Ready) => self.lose_client(index, &error),
+            (Role::Idler(_), State::Ready) => {
+                self.dropped += 1;
+                self.close(index);
+            }
+            (Role::Idler(_), State::Dialling | State::Opening) => {
+                self.refused += 1;
+                self.unready -= 1;
+                self.close(index);
+            }
+            (role, _) => return Err(LoadError::client(role.doing())(error)),
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, index: usize) {
         let connection = &mut self.connections[index];
         connection.state = State::Closed;
+        // What cannot be taken leave of is gone already.
+        let _gone = self.poll.registry().deregister(connection.socket.stream_mut());
+    }
+
+    fn lose_client(&mut self, index: usize, error: &DriverError) {
+        self.close(index);
+        let connection = &mut self.connections[index];
         if let Role::Operator(role) = &mut connection.role
             && !role.is_done()
         {
@@ -424,17 +500,23 @@ impl<'a> Worker<'a> {
     fn finish_dialling(&mut self, index: usize) -> Result<bool, LoadError> {
         let address = self.address;
         let connection = &mut self.connections[index];
-        let refused =
-            |source| LoadError::client("connecting")(DriverError::Connect { address, source });
-        if connection.socket.connected().map_err(refused)?.is_none() {
-            return Ok(false);
+        let connected = match connection.socket.connected() {
+            Ok(None) => return Ok(false),
+            Ok(Some(())) => {
+                connection.state = State::Opening;
+                self.output.clear();
+                connection.role.conversation().poll_opening(&mut self.output);
+                connection.socket.write(&self.output)
+            }
+            Err(source) => Err(source),
+        };
+        match connected {
+            Ok(()) => Ok(true),
+            Err(source) => {
+                self.lose(index, DriverError::Connect { address, source })?;
+                Ok(false)
+            }
         }
-        connection.state = State::Opening;
-        self.output.clear();
-        connection.role.conversation().poll_opening(&mut self.output);
-        connection.socket.write(&self.output).map_err(refused)?;
-        // Where the broker need not speak first, or at all, it may be ready already.
-        Ok(true)
     }
 
     fn flush(&mut self, index: usize) -> Result<(), LoadError> {
@@ -442,13 +524,8 @@ impl<'a> Worker<'a> {
         if connection.socket.is_clear() {
             return Ok(());
         }
-        let doing = connection.role.doing();
         if let Err(source) = connection.socket.flush() {
-            if matches!(connection.role, Role::Operator(_)) {
-                self.lose_client(index, &DriverError::Io { doing: "writing", source });
-                return Ok(());
-            }
-            return Err(failed(doing, "writing", source));
+            return self.lose(index, DriverError::Io { doing: "writing", source });
         }
         self.look_after_publisher(index)
     }
@@ -489,16 +566,7 @@ impl<'a> Worker<'a> {
             match self.read_once(index) {
                 Ok(More::No) => return Ok(()),
                 Ok(More::Perhaps) => {}
-                Err(error) => {
-                    let connection = &self.connections[index];
-                    if connection.state == State::Ready
-                        && matches!(connection.role, Role::Operator(_))
-                    {
-                        self.lose_client(index, &error);
-                        return Ok(());
-                    }
-                    return Err(LoadError::client(connection.role.doing())(error));
-                }
+                Err(error) => return self.lose(index, error),
             }
         }
         let connection = &mut self.connections[index];
@@ -570,9 +638,11 @@ impl<'a> Worker<'a> {
             self.unready -= 1;
             let now_ns = self.board.clock.now_ns();
             self.handshake.record_ns(now_ns.saturating_sub(connection.dialled_ns));
+            self.last_ready_ns = now_ns;
+            self.activity += 1;
         }
         match &mut connection.role {
-            Role::Subscriber(_) => Ok(()),
+            Role::Subscriber(_) | Role::Idler(_) => Ok(()),
             Role::Publisher(role) => {
                 let acknowledged = std::mem::take(&mut connection.tidings.acknowledged);
                 let finished = std::mem::take(&mut connection.tidings.finished);
@@ -646,6 +716,9 @@ impl<'a> Worker<'a> {
                 NextTurn::WhenWoken => {}
             }
         }
+        if let (Some(dialling), false) = (&self.dialling, self.to_dial.is_empty()) {
+            wake_ns = wake_ns.min(dialling.next_due_ns().unwrap_or(u64::MAX));
+        }
         for &index in &self.slow {
             if let Role::Subscriber(SubscriberRole { allowance: Some(allowance), .. }) =
                 &self.connections[index].role
@@ -689,6 +762,9 @@ impl<'a> Worker<'a> {
             tally: self.tally,
             missing_at_drain: self.missing_at_drain,
             handshake: self.handshake,
+            refused: self.refused,
+            dropped: self.dropped,
+            last_ready_ns: self.last_ready_ns,
             cpu_ns: self.cpu_ns,
         }
     }
@@ -703,6 +779,11 @@ enum More {
 
 fn failed(what: &'static str, doing: &'static str, source: io::Error) -> LoadError {
     LoadError::client(what)(DriverError::Io { doing, source })
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
 
 /// Processor time of this thread.
