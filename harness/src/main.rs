@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use harness::config::Config;
+use harness::config::{self, Config};
 use harness::drivers::DriverKind;
 use harness::interrupt::Interrupt;
 use harness::plan::Plan;
@@ -54,11 +54,14 @@ enum Task {
     },
     /// List drivers, operations, stream shapes and configurations
     List,
+    /// Print the JSON Schema of configurations, for editors
+    Schema,
 }
 
 fn main() -> ExitCode {
     let told = match Arguments::parse().command {
         Task::List => tell(&listing::listing(Path::new(CONFIGS_DIR))),
+        Task::Schema => tell(&config::schema()),
         Task::Run { config, out, dry_run } => match Config::read(&config) {
             Err(error) => {
                 complain(&format!("{}: {error}", config.display()));

@@ -6,8 +6,8 @@ mod piles;
 pub use piles::{BacklogCell, PileCell, RestartCell};
 
 use crate::config::{
-    BrokerConfig, Config, LagPolicyChoice, OperationsConfig, OperationsExtent, StreamConfig,
-    StreamExtent,
+    self, Arrivals, BrokerConfig, Config, Drive, LagPolicyChoice, OperationsConfig,
+    OperationsExtent, Payload, StreamConfig, StreamExtent,
 };
 use crate::drivers::{Operation, StreamDemand, Support};
 use measure::{HistogramTag, SkippedBroker, StreamLoad, StreamShape};
@@ -169,6 +169,15 @@ impl<'a> BrokerPlan<'a> {
         plan.add_streams(&config.streams);
         plan.add_backlogs(&config.backlogs);
         plan.add_restarts(&config.restarts);
+        for (what, is_asked) in [
+            ("storms", !config.storms.is_empty()),
+            ("idles", !config.idles.is_empty()),
+            ("outages", !config.outages.is_empty()),
+        ] {
+            if is_asked {
+                plan.skip(what, NOT_DRIVEN);
+            }
+        }
         plan
     }
 
@@ -210,10 +219,16 @@ impl<'a> BrokerPlan<'a> {
     fn add_streams(&mut self, asked: &[StreamConfig]) {
         let mut reasons = Vec::new();
         for stream in asked {
-            match self.broker.driver.stream(demand(stream)) {
-                Support::Measured => self.streams.extend(stream_cells(stream)),
-                Support::Meaningless(reason) if !reasons.contains(&reason) => reasons.push(reason),
-                Support::Meaningless(_) => {}
+            let reason = match (self.broker.driver.stream(demand(stream)), stream_cell(stream)) {
+                (Support::Meaningless(reason), _) => reason,
+                (Support::Measured, None) => NOT_DRIVEN,
+                (Support::Measured, Some(cell)) => {
+                    self.streams.push(cell);
+                    continue;
+                }
+            };
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
             }
         }
         for reason in reasons {
@@ -237,15 +252,32 @@ impl<'a> BrokerPlan<'a> {
 }
 
 fn demand(stream: &StreamConfig) -> StreamDemand {
-    match (stream.acks, stream.subscribers) {
+    match (stream.in_flight(), stream.subscribers) {
         (None, _) => StreamDemand::Delivered,
         (Some(_), 0) => StreamDemand::Acknowledged,
         (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
     }
 }
 
-fn stream_cells(stream: &StreamConfig) -> impl Iterator<Item = StreamCell> {
-    stream.payload_bytes.iter().map(|&payload_bytes| StreamCell {
+/// What the load engine does not do is said, and not done in some other way.
+const NOT_DRIVEN: &str = "the load engine of this version does not drive them";
+
+/// A stream that the load engine can drive.
+fn stream_cell(stream: &StreamConfig) -> Option<StreamCell> {
+    let load = match &stream.drive {
+        Drive::Load(config::StreamLoad::Saturating) => StreamLoad::Saturating,
+        Drive::Load(config::StreamLoad::Open { rate_per_s, arrivals: Arrivals::Constant })
+            if stream.acks.is_none() =>
+        {
+            StreamLoad::RatePerS(*rate_per_s)
+        }
+        _ => return None,
+    };
+    let Payload::Fixed(payload_bytes) = stream.payload else { return None };
+    if stream.topics > 1 || stream.wildcard || stream.slow.is_some() || stream.churn.is_some() {
+        return None;
+    }
+    Some(StreamCell {
         shape: StreamShape::new(stream.publishers, stream.subscribers),
         payload_bytes,
         batch: stream.batch,
@@ -253,7 +285,7 @@ fn stream_cells(stream: &StreamConfig) -> impl Iterator<Item = StreamCell> {
         extent: stream.extent,
         warmup_ms: stream.warmup_ms,
         lag_policy: stream.lag_policy,
-        load: stream.load,
+        load,
     })
 }
 

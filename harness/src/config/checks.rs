@@ -1,22 +1,34 @@
 //! From the keys that were written to the configuration that is meant.
 
 mod brokers;
+mod events;
+mod loads;
+mod objectives;
+mod payloads;
 mod piles;
+mod streams;
 
-use super::keys::{ConfigKeys, OperationsKeys, StreamKeys};
-use super::{Config, ConfigError, OperationsConfig, OperationsExtent, StreamConfig, StreamExtent};
+use super::keys::{ConfigKeys, GeneratorKeys, OneOrMany, OperationsKeys, PhasesKeys, Placed};
+use super::{
+    BaselineConfig, Config, ConfigError, GeneratorConfig, OperationsConfig, OperationsExtent,
+    PhasesConfig,
+};
 use crate::drivers::Operation;
 use crate::message::MESSAGE_BYTES_MIN;
-use measure::StreamLoad;
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use toml::Spanned;
 
 const REPEAT_RANGE: RangeInclusive<u32> = 1..=100;
-const CONNECTIONS_RANGE: RangeInclusive<u32> = 1..=1_000;
+/// TOML's numbers have a sign.
+const SEED_RANGE: RangeInclusive<u64> = 0..=i64::MAX as u64;
+const THREADS_RANGE: RangeInclusive<u32> = 1..=256;
+const SPIN_US_RANGE: RangeInclusive<u32> = 0..=1_000;
+const CONNECTIONS_RANGE: RangeInclusive<u32> = 1..=10_000;
 const DURATION_MS_RANGE: RangeInclusive<u64> = 1..=600_000;
 const WARMUP_MS_RANGE: RangeInclusive<u64> = 0..=60_000;
+const PATIENCE_MS_RANGE: RangeInclusive<u64> = 1..=600_000;
 const COUNT_RANGE: RangeInclusive<u64> = 1..=10_000_000;
 const MESSAGES_RANGE: RangeInclusive<u64> = 1..=10_000_000_000;
 const BATCH_RANGE: RangeInclusive<u32> = 1..=65_536;
@@ -27,54 +39,86 @@ const BATCH_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// Publications of one publisher under way at once.
 const ACKS_RANGE: RangeInclusive<u32> = 1..=65_536;
+const ACKS_DEFAULT: u32 = 64;
 
 const RATE_PER_S_MAX: f64 = 1e8;
 
 const REPEAT_DEFAULT: u32 = 1;
+const SEED_DEFAULT: u64 = 1;
+const SPIN_US_DEFAULT: u32 = 0;
 const WARMUP_MS_DEFAULT: u64 = 100;
+const DRAIN_MS_MAX_DEFAULT: u64 = 3_000;
+const CONNECT_MS_MAX_DEFAULT: u64 = 10_000;
 const PAYLOAD_BYTES_DEFAULT: u64 = 100;
-const BATCH_DEFAULT: u32 = 64;
 
 /// Checks every value.
 pub(super) fn check(text: &str, keys: ConfigKeys) -> Result<Config, ConfigError> {
-    let check = Check { text };
+    let mut check = Check { text, phases: PhasesConfig::DEFAULT };
     check.name("name", &keys.name)?;
+    check.phases = check.phases(&keys.phases)?;
     let brokers = check.brokers(keys.brokers)?;
-    let operations = keys.operations.map(|keys| check.operations(&keys)).transpose()?;
-    let streams =
-        keys.streams.iter().map(|keys| check.stream(keys)).collect::<Result<Vec<_>, _>>()?;
-    check.streams_differ(&keys.streams)?;
-    let backlogs = check.backlogs(&keys.backlogs)?;
-    let restarts = check.restarts(&keys.restarts)?;
-    let is_idle = streams.is_empty() && backlogs.is_empty() && restarts.is_empty();
-    if operations.is_none() && is_idle {
-        let expected = "an [operations] table, or at least one of [[streams]], [[backlogs]] \
-                        and [[restarts]]";
-        return Err(check.nowhere("operations", expected));
-    }
-    Ok(Config {
+    let config = Config {
         name: keys.name.into_inner(),
         description: keys.description,
         repeat: check.within("repeat", keys.repeat.as_ref(), &REPEAT_RANGE, REPEAT_DEFAULT)?,
+        seed: check.within("seed", keys.seed.as_ref(), &SEED_RANGE, SEED_DEFAULT)?,
         data_root: keys.data_root.map(|root| check.data_root(root)).transpose()?,
         memory_at_hand_bytes: keys.memory_at_hand_bytes,
+        generator: check.generator(&keys.generator)?,
+        phases: check.phases,
+        baseline: match keys.baseline {
+            None => None,
+            Some(keys) => Some(BaselineConfig { results: check.results(keys.results)? }),
+        },
+        objectives: check.objectives(&keys.objectives, &brokers)?,
         brokers,
-        operations,
-        streams,
-        backlogs,
-        restarts,
-    })
+        operations: keys.operations.map(|keys| check.operations(&keys)).transpose()?,
+        streams: check.streams(&keys.streams)?,
+        backlogs: check.backlogs(&keys.backlogs)?,
+        restarts: check.restarts(&keys.restarts)?,
+        storms: check.storms(&keys.storms)?,
+        idles: check.idles(&keys.idles)?,
+        outages: check.outages(&keys.outages)?,
+    };
+    if config.asks_for_nothing() {
+        let expected = "an [operations] table, or at least one of [[streams]], [[backlogs]], \
+                        [[restarts]], [[storms]], [[idles]] and [[outages]]";
+        return Err(check.nowhere("operations", expected));
+    }
+    Ok(config)
+}
+
+impl PhasesConfig {
+    const DEFAULT: Self = Self {
+        warmup_ms: WARMUP_MS_DEFAULT,
+        drain_ms_max: DRAIN_MS_MAX_DEFAULT,
+        connect_ms_max: CONNECT_MS_MAX_DEFAULT,
+    };
+}
+
+impl Config {
+    fn asks_for_nothing(&self) -> bool {
+        self.operations.is_none()
+            && self.streams.is_empty()
+            && self.backlogs.is_empty()
+            && self.restarts.is_empty()
+            && self.storms.is_empty()
+            && self.idles.is_empty()
+            && self.outages.is_empty()
+    }
 }
 
 struct Check<'a> {
     text: &'a str,
+    /// What holds where load does not say it itself.
+    phases: PhasesConfig,
 }
 
 impl Check<'_> {
     fn impossible<T>(
         &self,
         key: &'static str,
-        value: &Spanned<T>,
+        value: &Placed<T>,
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> ConfigError {
@@ -90,7 +134,7 @@ impl Check<'_> {
     fn within<T: Copy + PartialOrd + Display>(
         &self,
         key: &'static str,
-        value: Option<&Spanned<T>>,
+        value: Option<&Placed<T>>,
         range: &RangeInclusive<T>,
         default: T,
     ) -> Result<T, ConfigError> {
@@ -103,7 +147,7 @@ impl Check<'_> {
     fn value_within<S, T: PartialOrd + Display>(
         &self,
         key: &'static str,
-        place: &Spanned<S>,
+        place: &Placed<S>,
         value: T,
         range: &RangeInclusive<T>,
     ) -> Result<T, ConfigError> {
@@ -115,7 +159,7 @@ impl Check<'_> {
     }
 
     /// Names become parts of file names and histogram tags.
-    fn name(&self, key: &'static str, name: &Spanned<String>) -> Result<(), ConfigError> {
+    fn name(&self, key: &'static str, name: &Placed<String>) -> Result<(), ConfigError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let text = name.as_ref();
         if !text.is_empty() && text.chars().all(fits) && !text.starts_with('.') {
@@ -125,7 +169,7 @@ impl Check<'_> {
         Err(self.impossible(key, name, expected, format!("{text:?}")))
     }
 
-    fn operations(&self, table: &Spanned<OperationsKeys>) -> Result<OperationsConfig, ConfigError> {
+    fn operations(&self, table: &Placed<OperationsKeys>) -> Result<OperationsConfig, ConfigError> {
         let keys = table.as_ref();
         let list = match &keys.list {
             None => Operation::ALL.to_vec(),
@@ -172,119 +216,111 @@ impl Check<'_> {
         })
     }
 
-    fn stream(&self, table: &Spanned<StreamKeys>) -> Result<StreamConfig, ConfigError> {
-        let keys = table.as_ref();
-        let (publishers, subscribers) = (*keys.publishers.as_ref(), *keys.subscribers.as_ref());
-        self.value_within("publishers", &keys.publishers, publishers, &CONNECTIONS_RANGE)?;
-        if subscribers > 0 || keys.acks.is_none() {
-            self.value_within("subscribers", &keys.subscribers, subscribers, &CONNECTIONS_RANGE)?;
-        }
-        let batch = self.within("batch", keys.batch.as_ref(), &BATCH_RANGE, BATCH_DEFAULT)?;
-        let load = self.load(keys.load.as_ref())?;
-        if let (Some(acks), StreamLoad::RatePerS(_)) = (&keys.acks, load) {
-            let expected = "none at a fixed rate: who waits for acknowledgements keeps no pace";
-            return Err(self.impossible("acks", acks, expected, acks.as_ref().to_string()));
-        }
-        Ok(StreamConfig {
-            publishers,
-            subscribers,
-            payload_bytes: self.payloads(&keys.payload_bytes, batch)?,
-            batch,
-            acks: keys.acks.as_ref().map(|acks| self.acks(acks)).transpose()?,
-            extent: self.stream_extent(table)?,
-            warmup_ms: self.warmup_ms(keys.warmup_ms.as_ref())?,
-            lag_policy: keys.lag_policy.unwrap_or_default(),
-            load,
-        })
-    }
-
-    fn acks(&self, acks: &Spanned<u32>) -> Result<u32, ConfigError> {
-        self.value_within("acks", acks, *acks.as_ref(), &ACKS_RANGE)?;
-        Ok(*acks.as_ref())
-    }
-
     /// Sizes of payload, `batch` of which fit one write.
-    fn payloads(&self, list: &Spanned<Vec<u64>>, batch: u32) -> Result<Vec<usize>, ConfigError> {
+    fn payloads(&self, list: &Placed<Vec<u64>>, batch: u32) -> Result<Vec<usize>, ConfigError> {
         let payload_bytes = self.distinct("payload_bytes", list)?;
-        for &bytes in &payload_bytes {
-            self.value_within("payload_bytes", list, bytes, &PAYLOAD_BYTES_RANGE)?;
-            if bytes * u64::from(batch) > BATCH_BYTES_MAX {
-                let expected = format!("batch × payload_bytes of at most {BATCH_BYTES_MAX}");
-                let found = format!("{batch} × {bytes}");
-                return Err(self.impossible("payload_bytes", list, expected, found));
-            }
-        }
-        Ok(payload_bytes.iter().map(|&bytes| bytes as usize).collect())
+        payload_bytes
+            .iter()
+            .map(|&bytes| self.payload_bytes("payload_bytes", list, bytes, batch))
+            .collect()
     }
 
-    fn stream_extent(&self, table: &Spanned<StreamKeys>) -> Result<StreamExtent, ConfigError> {
-        let keys = table.as_ref();
-        match (&keys.duration_ms, &keys.messages) {
-            (Some(value), None) => self
-                .value_within("duration_ms", value, *value.as_ref(), &DURATION_MS_RANGE)
-                .map(StreamExtent::DurationMs),
-            (None, Some(value)) => self
-                .value_within("messages", value, *value.as_ref(), &MESSAGES_RANGE)
-                .map(StreamExtent::Messages),
-            (Some(_), Some(messages)) => {
-                let expected = "either `duration_ms` or `messages`";
-                Err(self.impossible("messages", messages, expected, "both"))
-            }
-            (None, None) => {
-                let expected = "`duration_ms` or `messages`";
-                Err(self.impossible("streams", table, expected, "neither"))
-            }
+    /// A size of payload, `batch` of which fit one write.
+    fn payload_bytes<T>(
+        &self,
+        key: &'static str,
+        place: &Placed<T>,
+        bytes: u64,
+        batch: u32,
+    ) -> Result<usize, ConfigError> {
+        self.value_within(key, place, bytes, &PAYLOAD_BYTES_RANGE)?;
+        if bytes * u64::from(batch) > BATCH_BYTES_MAX {
+            let expected = format!("batch × {key} of at most {BATCH_BYTES_MAX}");
+            return Err(self.impossible(key, place, expected, format!("{batch} × {bytes}")));
         }
+        Ok(bytes as usize)
     }
 
-    fn load(&self, load: Option<&Spanned<StreamLoad>>) -> Result<StreamLoad, ConfigError> {
-        let Some(load) = load else { return Ok(StreamLoad::Saturating) };
-        match *load.as_ref() {
-            StreamLoad::RatePerS(rate) if !(rate > 0.0 && rate <= RATE_PER_S_MAX) => {
-                let expected = format!("a rate_per_s over 0, at most {RATE_PER_S_MAX}");
-                Err(self.impossible("load", load, expected, rate.to_string()))
-            }
-            possible => Ok(possible),
+    /// A rate over 0, which a number need not be.
+    fn rate<T>(
+        &self,
+        key: &'static str,
+        place: &Placed<T>,
+        name: &str,
+        rate: f64,
+    ) -> Result<f64, ConfigError> {
+        if rate > 0.0 && rate <= RATE_PER_S_MAX {
+            return Ok(rate);
         }
+        let expected = format!("a {name} over 0, at most {RATE_PER_S_MAX}");
+        Err(self.impossible(key, place, expected, rate.to_string()))
     }
 
-    /// Results are told apart by shape, payload, load and acknowledgements, so no two streams may
-    /// share them all.
-    fn streams_differ(&self, streams: &[Spanned<StreamKeys>]) -> Result<(), ConfigError> {
-        let mut seen = BTreeSet::new();
-        for table in streams {
-            let keys = table.as_ref();
-            let load = self.load(keys.load.as_ref())?;
-            for bytes in keys.payload_bytes.as_ref() {
-                let shape = (*keys.publishers.as_ref(), *keys.subscribers.as_ref());
-                let acks = keys.acks.as_ref().map(|acks| *acks.as_ref());
-                if !seen.insert((shape, *bytes, load.to_string(), acks)) {
-                    let expected = "a shape, payload_bytes, load and acks that no other stream has";
-                    let found = format!("{}→{}, {bytes} B, {load} again", shape.0, shape.1);
-                    return Err(self.impossible("streams", table, expected, found));
-                }
-            }
+    /// One value or several, each within a range and there once.
+    fn list_within<T: Copy + Ord + Display>(
+        &self,
+        key: &'static str,
+        list: &Placed<OneOrMany<T>>,
+        range: &RangeInclusive<T>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let values = self.distinct_values(key, list, &list.as_ref().0)?;
+        for &value in &values {
+            self.value_within(key, list, value, range)?;
         }
-        Ok(())
+        Ok(values)
     }
 
-    fn warmup_ms(&self, value: Option<&Spanned<u64>>) -> Result<u64, ConfigError> {
-        self.within("warmup_ms", value, &WARMUP_MS_RANGE, WARMUP_MS_DEFAULT)
+    fn warmup_ms(&self, value: Option<&Placed<u64>>) -> Result<u64, ConfigError> {
+        self.within("warmup_ms", value, &WARMUP_MS_RANGE, self.phases.warmup_ms)
     }
 
     /// A list with something in it, and nothing twice.
     fn distinct<T: Clone + Ord>(
         &self,
         key: &'static str,
-        list: &Spanned<Vec<T>>,
+        list: &Placed<Vec<T>>,
     ) -> Result<Vec<T>, ConfigError> {
-        let values = list.as_ref();
+        self.distinct_values(key, list, list.as_ref())
+    }
+
+    fn distinct_values<S, T: Clone + Ord>(
+        &self,
+        key: &'static str,
+        place: &Placed<S>,
+        values: &[T],
+    ) -> Result<Vec<T>, ConfigError> {
         if values.is_empty() {
-            return Err(self.impossible(key, list, "at least one entry", "an empty list"));
+            return Err(self.impossible(key, place, "at least one entry", "an empty list"));
         }
         if values.iter().collect::<BTreeSet<_>>().len() < values.len() {
-            return Err(self.impossible(key, list, "each entry once", "one twice"));
+            return Err(self.impossible(key, place, "each entry once", "one twice"));
         }
-        Ok(values.clone())
+        Ok(values.to_vec())
+    }
+
+    fn generator(&self, keys: &GeneratorKeys) -> Result<GeneratorConfig, ConfigError> {
+        let threads = self.within("threads", keys.threads.as_ref(), &THREADS_RANGE, 1)?;
+        let spin_us =
+            self.within("spin_us", keys.spin_us.as_ref(), &SPIN_US_RANGE, SPIN_US_DEFAULT)?;
+        let threads = keys.threads.as_ref().and_then(|_| NonZeroU32::new(threads));
+        Ok(GeneratorConfig { threads, spin_us })
+    }
+
+    fn phases(&self, keys: &PhasesKeys) -> Result<PhasesConfig, ConfigError> {
+        let within = |key, value: &Option<Placed<u64>>, range, default| {
+            self.within(key, value.as_ref(), range, default)
+        };
+        let PhasesConfig { warmup_ms, drain_ms_max, connect_ms_max } = PhasesConfig::DEFAULT;
+        let patience = &PATIENCE_MS_RANGE;
+        Ok(PhasesConfig {
+            warmup_ms: within("warmup_ms", &keys.warmup_ms, &WARMUP_MS_RANGE, warmup_ms)?,
+            drain_ms_max: within("drain_ms_max", &keys.drain_ms_max, patience, drain_ms_max)?,
+            connect_ms_max: within(
+                "connect_ms_max",
+                &keys.connect_ms_max,
+                patience,
+                connect_ms_max,
+            )?,
+        })
     }
 }

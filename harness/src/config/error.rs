@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration: always a place, what was expected and what was found.
 
+use super::suggest::did_you_mean_by;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -41,7 +42,8 @@ pub enum ConfigError {
 impl ConfigError {
     pub(super) fn malformed(text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start);
-        let message = error.message().replace('\n', " ");
+        let mut message = error.message().replace('\n', " ");
+        message += &did_you_mean_by(&message);
         Self::Malformed { line: line_number(text, start), key: key_on_line(text, start), message }
     }
 

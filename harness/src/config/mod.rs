@@ -7,17 +7,33 @@
 //! name = "example"              # names the results directory
 //! description = "What it shows"
 //! repeat = 1                    # rounds over all brokers; figures are over all rounds
+//! # seed = 1                    # random arrivals, sizes and topics begin here
 //! # data_root = "/var/tmp"      # where brokers' directories are made; the system's for
 //! #                             # temporary files otherwise
 //! # memory_at_hand_bytes = 2_147_483_648 # so much memory is touched and let go of before each
 //! #                             # measurement, where a host may have taken it back
+//!
+//! [generator]                   # the load generator itself
+//! # threads = 2                 # all connections are shared among them; the cores otherwise
+//! # spin_us = 0                 # so long before a message is due the clock is watched
+//!
+//! [phases]                      # what comes around each measured phase
+//! # warmup_ms = 100             # unless it is said at the load itself
+//! # drain_ms_max = 3000
+//! # connect_ms_max = 10_000
+//!
+//! # [baseline]
+//! # results = "results/DIR"     # an earlier run, which results are compared with
 //!
 //! [[brokers]]
 //! name = "tandem-mio"
 //! driver = "tandem-native"      # `harness list` shows all of them
 //! command = ["broker-mio", "--listen", "127.0.0.1:0"]
 //! # address = "127.0.0.1:8080"  # instead of a command: one that runs already
-//! # guarantee = "in memory"     # what an acknowledgement promises
+//! # guarantee = "in-memory"     # what an acknowledgement promises; or "at-most-once",
+//! #                             # "operating-system", "synced", "replicated"
+//! # environment = { RUST_LOG = "warn" } # beside the harness's own; with placeholders
+//! # fresh_each_round = true     # each repeat has a process and a directory of its own
 //! # idle_topics = 100_000       # topics that exist beside those that are used
 //! # idle_subscriptions = 10_000 # subscriptions to each stream's topic that never read
 //!
@@ -26,7 +42,7 @@
 //! driver = "tandem-native"
 //! # "{data_dir}" is a fresh directory for each start, and "{port}" a free port.
 //! command = ["broker-mio", "--data", "{data_dir}", "--listen", "127.0.0.1:0"]
-//! guarantee = "after fdatasync" # brokers are ranked only among those with the same one
+//! guarantee = "synced"          # brokers are ranked only among those with the same one
 //!
 //! [[brokers]]
 //! name = "mosquitto"
@@ -48,22 +64,53 @@
 //! warmup_ms = 100
 //! payload_bytes = 100
 //!
-//! [[streams]]
-//! publishers = 1
+//! [[streams]]                   # every combination of what is listed is a stream
+//! publishers = [1, 10]
 //! subscribers = 50
 //! payload_bytes = [16, 100, 1000]
-//! batch = 64                    # messages in one write
+//! batch = 64                    # messages in one write; a list as well
 //! duration_ms = 2000            # or: messages = 1_000_000, over all publishers
 //! warmup_ms = 200
-//! load = "saturating"           # or: load = { rate_per_s = 10_000 }, over all publishers
+//! load = "saturating"           # or one of these, or a list of them, over all publishers:
+//! # load = { rate_per_s = 10_000 }         # short for { open = { rate_per_s = 10_000 } }
+//! # load = { closed = { in_flight = 8 } }  # the next when one is acknowledged
+//! # load = { open = { rate_per_s = [1000, 10_000], arrivals = "poisson" } } # or "constant"
+//! # load = { steps = { rates_per_s = [1000, 2000, 4000], step_ms = 500 } }
+//! # load = { ramp = { from_per_s = 1000, to_per_s = 100_000 } }
+//! # load = { burst = { rate_per_s = 1000, burst_messages = 500, every_ms = 100 } }
 //! lag_policy = "hold"           # or "skip": then lost messages are no breach
+//! objectives = ["p99 < 5ms", "lost == 0"] # what must hold, or the exit code says so
+//!
+//! [[streams]]
+//! publishers = 1
+//! subscribers = 10
+//! payload = { lognormal = { mean = 1000, sd = 500, min = 64, max = 65_536 } }
+//! # payload = { uniform = [64, 1024] }
+//! # payload = { normal = { mean = 1000, sd = 200, min = 64, max = 2000 } }
+//! # payload = { weights = { "64" = 0.9, "1024" = 0.1 } }
+//! # payload = { file = "messages.txt" }    # its lines, over and over
+//! duration_ms = 2000
+//! topics = 100
+//! topic_choice = { zipf = 1.1 } # or "uniform"
+//! wildcard = true               # subscribers name all topics by one pattern
+//! slow_subscribers = 1          # of the ten
+//! slow_bytes_per_s = 100_000
+//! churn = { every_ms = 100, subscribers = 5 } # five more come and go
 //!
 //! [[streams]]
 //! publishers = 1
 //! subscribers = 0               # nobody reads: only where publishers want acknowledgements
 //! payload_bytes = [1000]
-//! acks = 64                     # publications of each publisher under way, acknowledged each
+//! acks = [1, 64]                # publications of each publisher under way, acknowledged each
 //! duration_ms = 2000
+//!
+//! [[streams]]                   # the highest rate at which the objective is met
+//! publishers = 1
+//! subscribers = 1
+//! payload_bytes = 100
+//! duration_ms = 2000            # of each attempt
+//! find_max = { objective = ["p99 < 5ms"], from_per_s = 1000, to_per_s = 5_000_000 }
+//! # and in it: tolerance_percent = 5, confirm = 3, arrivals = "constant"
 //!
 //! [[backlogs]]                  # published with nobody reading, then read from the beginning
 //! payload_bytes = [1000]
@@ -77,25 +124,64 @@
 //! payload_bytes = [1000]
 //! bytes = 1_073_741_824         # these five as for backlogs
 //! stops = ["clean", "crash"]    # SIGTERM, SIGKILL
+//!
+//! [[storms]]                    # connections that are all made at once
+//! connections = [100, 1000]
+//! # rate_per_s = 500            # or so many in a second; a list as well
+//!
+//! [[idles]]                     # connections that are made and then at rest
+//! connections = [1000]
+//! hold_ms = 1000
+//!
+//! [[outages]]                   # a stream under which the broker is stopped and started again
+//! rate_per_s = 1000
+//! kill_after_ms = 1000
+//! down_ms = 500
+//! duration_ms = 4000
+//! # publishers = 1, subscribers = 1, payload_bytes = 100, acks = 64, stop = "crash"
+//!
+//! [[objectives]]                # what must hold of the results
+//! broker = "tandem-*"           # both may be left out: then it is any
+//! cell = "1→1, 100 B*"
+//! assert = "p99 < 5ms"
 //! ```
 //!
-//! Operations and streams run one after the other in one process of the broker; each backlog and
-//! each restart has a process and a directory of its own, so that none pays for another's messages.
+//! Operations and streams run one after the other in one process of the broker; each backlog,
+//! restart and outage has a process and a directory of its own, so that none pays for another's
+//! messages.
 
+mod brokers;
 mod checks;
 mod error;
+mod events;
+mod guarantee;
 mod keys;
+mod load;
+mod payload;
+mod piles;
+mod schema;
+mod streams;
+mod suggest;
 
+pub use brokers::{AmqpQueue, BrokerConfig, JetStreamStorage};
 pub use error::ConfigError;
+pub use events::{IdleConfig, OutageConfig, StormConfig};
+pub use guarantee::GuaranteeClass;
+pub use load::{Arrivals, StreamLoad};
+pub use payload::{Bell, Payload, Variation};
+pub use piles::{BacklogConfig, PileConfig, PileSize, RestartConfig};
+pub use schema::schema;
+pub use streams::{
+    Churn, Drive, FindMax, LagPolicyChoice, SlowSubscribers, StreamConfig, StreamExtent,
+    TopicChoice,
+};
 
-use crate::drivers::{DriverKind, MqttTerms, Operation};
-use measure::{PageCache, StopKind, StreamLoad};
-use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use crate::drivers::Operation;
+use serde::Serialize;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
-/// A configuration as it takes effect, defaults filled in.
+/// A configuration as it takes effect, defaults filled in and lists multiplied out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// Names the results directory.
@@ -104,12 +190,21 @@ pub struct Config {
     pub description: String,
     /// Rounds over all brokers.
     pub repeat: u32,
+    /// Where random arrivals, sizes and topics begin.
+    pub seed: u64,
     /// Where brokers' directories are made; `None` is the system's place for temporary files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_root: Option<PathBuf>,
     /// Memory that is touched and let go of before each measurement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_at_hand_bytes: Option<NonZeroU64>,
+    /// The load generator itself.
+    pub generator: GeneratorConfig,
+    /// What comes around each measured phase.
+    pub phases: PhasesConfig,
+    /// What results are compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineConfig>,
     /// What is measured, in this order.
     pub brokers: Vec<BrokerConfig>,
     /// Acknowledged operations.
@@ -124,40 +219,57 @@ pub struct Config {
     /// Restarts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<RestartConfig>,
+    /// Storms.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub storms: Vec<StormConfig>,
+    /// Connections at rest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub idles: Vec<IdleConfig>,
+    /// Outages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<OutageConfig>,
+    /// What must hold of the results.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<ObjectiveConfig>,
 }
 
-/// One subject of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct BrokerConfig {
-    /// In tables and legends.
-    pub name: String,
-    /// Who speaks to it.
-    pub driver: DriverKind,
-    /// How to start it, one argument each; `None` where it is not to be started.
+/// The load generator itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct GeneratorConfig {
+    /// Threads that all connections are shared among; `None`: as many as there are cores.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub command: Option<Vec<String>>,
-    /// What is in the configuration file that its command names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config_file: Option<String>,
-    /// Where it runs already.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<SocketAddr>,
-    /// What an acknowledgement promises.
-    pub guarantee: String,
-    /// How it is spoken to, if by MQTT.
-    #[serde(flatten)]
-    pub mqtt: Option<MqttTerms>,
-    /// Topics that exist beside those that are used.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub idle_topics: u32,
-    /// Subscriptions to each stream's topic that never read.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub idle_subscriptions: u32,
+    pub threads: Option<NonZeroU32>,
+    /// How long before a message is due a thread watches the clock, in place of sleeping.
+    pub spin_us: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+/// What comes around each measured phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PhasesConfig {
+    /// How long load goes on beforehand, unless it says so itself.
+    pub warmup_ms: u64,
+    /// How long messages that are still under way are waited for.
+    pub drain_ms_max: u64,
+    /// How long all connections of a measurement may take to be made.
+    pub connect_ms_max: u64,
+}
+
+/// What results are compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BaselineConfig {
+    /// The results directory of an earlier run.
+    pub results: PathBuf,
+}
+
+/// What must hold of some results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ObjectiveConfig {
+    /// Which brokers, by name; `*` stands for any characters, `?` for any one.
+    pub broker: String,
+    /// Which measurements, by label, likewise.
+    pub cell: String,
+    /// What must hold.
+    pub assert: String,
 }
 
 /// Which operations, by how many clients, for how long.
@@ -184,99 +296,6 @@ pub enum OperationsExtent {
     DurationMs(u64),
     /// So many requests of each client.
     Count(u64),
-}
-
-/// A stream, at one or more sizes of payload.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StreamConfig {
-    /// Connections that publish.
-    pub publishers: u32,
-    /// Connections that each receive everything.
-    pub subscribers: u32,
-    /// Sizes of payload, one stream each.
-    pub payload_bytes: Vec<usize>,
-    /// Messages in one write, at most.
-    pub batch: u32,
-    /// Publications of each publisher that are under way at once and acknowledged each; `None`:
-    /// no acknowledgements are wanted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub acks: Option<u32>,
-    /// How long it goes on.
-    #[serde(flatten)]
-    pub extent: StreamExtent,
-    /// How long it goes on beforehand, unrecorded.
-    pub warmup_ms: u64,
-    /// What the broker is to do when a subscriber falls behind.
-    pub lag_policy: LagPolicyChoice,
-    /// How hard the publishers push.
-    pub load: StreamLoad,
-}
-
-/// How long a stream goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StreamExtent {
-    /// So long.
-    DurationMs(u64),
-    /// Until so many messages were sent, over all publishers.
-    Messages(u64),
-}
-
-/// Messages that pile up, at one or more sizes of payload.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PileConfig {
-    /// Sizes of payload, one backlog each.
-    pub payload_bytes: Vec<usize>,
-    /// How much.
-    #[serde(flatten)]
-    pub size: PileSize,
-    /// Connections that publish.
-    pub publishers: u32,
-    /// Messages in one publication, at most.
-    pub batch: u32,
-    /// Publications of each publisher that are under way at once.
-    pub acks: u32,
-}
-
-/// How much piles up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PileSize {
-    /// So many messages.
-    Messages(u64),
-    /// So many bytes of payload.
-    Bytes(u64),
-}
-
-/// A backlog: published with nobody reading, then read.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct BacklogConfig {
-    /// What piles up.
-    #[serde(flatten)]
-    pub pile: PileConfig,
-    /// How it is read, once each, in this order.
-    pub drains: Vec<PageCache>,
-}
-
-/// A restart with a backlog.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RestartConfig {
-    /// What has piled up before.
-    #[serde(flatten)]
-    pub pile: PileConfig,
-    /// How the broker is stopped, once each.
-    pub stops: Vec<StopKind>,
-}
-
-/// What the broker is to do when a subscriber falls behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LagPolicyChoice {
-    /// Hold publishers back: nothing may be lost.
-    #[default]
-    Hold,
-    /// Skip what the topic no longer holds: losses are counted, and allowed.
-    Skip,
 }
 
 impl Config {
@@ -309,13 +328,20 @@ impl Config {
     }
 }
 
-impl PileConfig {
-    /// How many messages pile up at one of its sizes of payload; at least one.
+impl GeneratorConfig {
+    /// How many threads there are: as configured, or one for each core.
     #[must_use]
-    pub fn messages(&self, payload_bytes: usize) -> u64 {
-        match self.size {
-            PileSize::Messages(messages) => messages,
-            PileSize::Bytes(bytes) => bytes.div_ceil(payload_bytes.max(1) as u64),
-        }
+    pub fn threads_or_cores(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, |threads| threads.get() as usize)
+    }
+}
+
+impl ObjectiveConfig {
+    /// Whether it is about a broker's measurement.
+    #[must_use]
+    pub fn is_about(&self, broker: &str, cell: &str) -> bool {
+        let fits = |pattern: &str, name| wildmatch::WildMatch::new(pattern).matches(name);
+        fits(&self.broker, broker) && fits(&self.cell, cell)
     }
 }

@@ -3,7 +3,6 @@
 use super::BrokerPlan;
 use crate::config::{BacklogConfig, PileConfig, RestartConfig};
 use crate::drivers::Support;
-use crate::process::DATA_DIR_PLACEHOLDER;
 use measure::{PageCache, StopKind};
 
 /// Guesses for how fast a disk takes, and gives back, what piles up.
@@ -98,9 +97,7 @@ impl BrokerPlan<'_> {
     /// Whether each start of the broker is given a directory.
     #[must_use]
     pub fn has_data_dir(&self) -> bool {
-        let command = self.broker.command.as_deref().unwrap_or_default();
-        self.broker.driver.needs_data_dir()
-            || command.iter().any(|argument| argument.contains(DATA_DIR_PLACEHOLDER))
+        self.broker.has_data_dir()
     }
 }
 

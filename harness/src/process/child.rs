@@ -7,7 +7,7 @@ use crate::drivers::DriverKind;
 use measure::StopKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
@@ -27,13 +27,15 @@ const LAST_WORDS_MS_MAX: u64 = 1_000;
 /// How long a broker that was told to end may take.
 const STOP_MS_MAX: u64 = 60_000;
 
-/// Stands in a command for the directory that the broker keeps its messages in.
+/// Stands in a command, a configuration file and a variable's value for the directory that the broker
+/// keeps its messages in.
 pub const DATA_DIR_PLACEHOLDER: &str = "{data_dir}";
 
-/// Stands in a command for a file with the text of the configuration's `config_file`.
+/// Stands in a command and a variable's value for a file with the text of the configuration's
+/// `config_file`.
 pub const CONFIG_FILE_PLACEHOLDER: &str = "{config_file}";
 
-/// Stands in a command and in a configuration file for a free port, for programs that cannot choose one themselves.
+/// Stands in the same places for a free port, for programs that cannot choose one themselves.
 const PORT_PLACEHOLDER: &str = "{port}";
 
 /// How to start a broker.
@@ -47,6 +49,8 @@ pub struct Launch<'a> {
     pub config_file: Option<&'a str>,
     /// Where its messages are kept, if it asks for a directory.
     pub data_dir: Option<&'a Path>,
+    /// Variables of its environment, beside the harness's own.
+    pub environment: &'a BTreeMap<String, String>,
 }
 
 /// What came of starting a broker.
@@ -82,7 +86,7 @@ impl BrokerProcess {
     /// # Errors
     /// Any [`ProcessError`]. A program of someone else's that is not installed is no error.
     pub fn start(launch: Launch<'_>) -> Result<Started, ProcessError> {
-        let Launch { driver, command, config_file, data_dir } = launch;
+        let Launch { driver, command, config_file, data_dir, environment } = launch;
         let Some((name, arguments)) = command.split_first() else {
             return Ok(Started::Missing("the command is empty".to_owned()));
         };
@@ -99,10 +103,11 @@ impl BrokerProcess {
         let failed = |source| ProcessError::Start { program: name.clone(), source };
         let port = free_port().map_err(failed)?;
         let with_port = |text: &str| text.replace(PORT_PLACEHOLDER, &port.to_string());
-        let config_file = config_file.map(|text| config_file_of(&with_port(text))).transpose();
+        let directory = data_dir.unwrap_or(Path::new("")).to_string_lossy();
+        let in_file = |text| with_port(text).replace(DATA_DIR_PLACEHOLDER, &directory);
+        let config_file = config_file.map(|text| config_file_of(&in_file(text))).transpose();
         let config_file = config_file.map_err(failed)?;
         let arguments: Vec<String> = arguments.iter().map(|text| with_port(text)).collect();
-        let directory = data_dir.unwrap_or(Path::new("")).to_string_lossy();
         let config_path = config_file.as_ref().map_or(Path::new(""), NamedTempFile::path);
         let config_path = config_path.to_string_lossy();
         let with_paths = |text: &String| {
@@ -112,6 +117,7 @@ impl BrokerProcess {
         let started_at = Instant::now();
         let child = Command::new(path)
             .args(arguments.iter().map(with_paths))
+            .envs(environment.iter().map(|(name, value)| (name, with_paths(&with_port(value)))))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -298,8 +304,32 @@ fn free_port() -> std::io::Result<u16> {
 mod tests {
     use super::*;
 
+    const NO_VARIABLES: &BTreeMap<String, String> = &BTreeMap::new();
+
     fn launch(driver: DriverKind, command: &[String]) -> Launch<'_> {
-        Launch { driver, command, config_file: None, data_dir: None }
+        Launch { driver, command, config_file: None, data_dir: None, environment: NO_VARIABLES }
+    }
+
+    #[test]
+    fn a_brokers_variables_and_its_file_have_their_placeholders_filled_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "read line < $1; test \"$PLACE\" = \"$line\" || exit 9; touch \"$line/in-file\"; \
+                      echo x ready listen=$LISTEN; exec sleep 60";
+        let command = ["sh", "-c", script, "sh", "{config_file}"].map(str::to_owned);
+        let environment = [("PLACE", "{data_dir}"), ("LISTEN", "127.0.0.1:{port}")];
+        let environment =
+            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let launch = Launch {
+            config_file: Some("{data_dir}\n"),
+            data_dir: Some(dir.path()),
+            environment: &environment,
+            ..launch(DriverKind::TandemNative, &command)
+        };
+        let Started::Ready(process) = BrokerProcess::start(launch).unwrap() else {
+            panic!("sh is everywhere")
+        };
+        assert_ne!(process.address().port(), 0);
+        assert!(dir.path().join("in-file").exists());
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Measured {
             version: self.version,
             command_line: self.command_line,
             driver: broker.driver.name().to_owned(),
-            guarantee: broker.guarantee.clone(),
+            guarantee: broker.guarantee.label().to_owned(),
             data_place: self.data_place,
             operations,
             streams,

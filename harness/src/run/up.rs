@@ -136,7 +136,13 @@ fn launch<'a>(
     data_dir: Option<&'a Path>,
 ) -> Launch<'a> {
     let config_file = broker.config_file.as_deref();
-    Launch { driver: broker.driver, command, config_file, data_dir }
+    Launch {
+        driver: broker.driver,
+        command,
+        config_file,
+        data_dir,
+        environment: &broker.environment,
+    }
 }
 
 fn open_driver(

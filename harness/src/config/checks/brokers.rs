@@ -1,14 +1,20 @@
 //! Brokers: how each is reached, started and spoken to.
 
 use super::Check;
-use crate::config::keys::BrokerKeys;
-use crate::config::{BrokerConfig, ConfigError};
+use crate::config::brokers::{AmqpQueue, JetStreamStorage};
+use crate::config::keys::{BrokerKeys, Placed};
+use crate::config::suggest::did_you_mean;
+use crate::config::{BrokerConfig, ConfigError, GuaranteeClass};
 use crate::drivers::{DriverKind, MqttTerms, MqttVersion, Operation, Support};
 use crate::process::CONFIG_FILE_PLACEHOLDER;
 use protocol::mqtt::QoS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use toml::Spanned;
+
+/// The drivers that have keys of their own, by name.
+const JETSTREAM_DRIVER: &str = "jetstream";
+const AMQP_DRIVER: &str = "amqp";
 
 const IDLE_RANGE: RangeInclusive<u32> = 0..=1_000_000;
 
@@ -18,7 +24,7 @@ const QOS_RANGE: RangeInclusive<u8> = 0..=1;
 impl Check<'_> {
     pub(super) fn brokers(
         &self,
-        keys: Vec<Spanned<BrokerKeys>>,
+        keys: Vec<Placed<BrokerKeys>>,
     ) -> Result<Vec<BrokerConfig>, ConfigError> {
         if keys.is_empty() {
             return Err(self.nowhere("brokers", "at least one [[brokers]] table"));
@@ -44,36 +50,31 @@ impl Check<'_> {
             address,
             config_file,
             guarantee,
+            environment,
+            fresh_each_round,
             mqtt_version,
             qos,
+            jetstream_storage,
+            amqp_queue,
             idle_topics,
             idle_subscriptions,
         } = keys;
         self.name("name", &name)?;
         self.reached(driver, &name, command.as_ref(), address.as_ref())?;
-        self.config_file(config_file.as_ref(), command.as_ref())?;
+        let environment = self.environment(environment, command.as_ref())?;
+        self.config_file(config_file.as_ref(), command.as_ref(), &environment)?;
         let mqtt = self.mqtt(driver, mqtt_version.as_ref(), qos.as_ref())?;
-        let address = address
-            .map(|address| {
-                address.as_ref().parse().map_err(|_| {
-                    let expected = "an address such as \"127.0.0.1:8080\"";
-                    self.impossible(
-                        "address",
-                        &address,
-                        expected,
-                        format!("{:?}", address.as_ref()),
-                    )
-                })
-            })
-            .transpose()?;
         Ok(BrokerConfig {
             name: name.into_inner(),
             driver,
-            command: command.map(Spanned::into_inner),
-            config_file: config_file.map(Spanned::into_inner),
-            address,
-            guarantee: guarantee.unwrap_or_else(|| driver.default_guarantee().to_owned()),
+            command: command.map(Placed::into_inner),
+            config_file: config_file.map(Placed::into_inner),
+            address: address.map(|address| self.address(&address)).transpose()?,
+            guarantee: self.guarantee(driver, guarantee.as_ref())?,
+            fresh_each_round: fresh_each_round.unwrap_or(true),
             mqtt,
+            jetstream_storage: self.jetstream_storage(driver, jetstream_storage.as_ref())?,
+            amqp_queue: self.amqp_queue(driver, amqp_queue.as_ref())?,
             idle_topics: self.idle(driver, Operation::Create, "idle_topics", idle_topics)?,
             idle_subscriptions: self.idle(
                 driver,
@@ -81,6 +82,7 @@ impl Check<'_> {
                 "idle_subscriptions",
                 idle_subscriptions,
             )?,
+            environment,
         })
     }
 
@@ -88,9 +90,9 @@ impl Check<'_> {
     fn reached(
         &self,
         driver: DriverKind,
-        name: &Spanned<String>,
-        command: Option<&Spanned<Vec<String>>>,
-        address: Option<&Spanned<String>>,
+        name: &Placed<String>,
+        command: Option<&Placed<Vec<String>>>,
+        address: Option<&Placed<String>>,
     ) -> Result<(), ConfigError> {
         match (driver, command, address) {
             (driver, None, None) if !driver.needs_process() => {}
@@ -116,18 +118,18 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Whether a configuration file and a command that names it come together.
+    /// Whether a configuration file and what names it, a command or a variable, come together.
     fn config_file(
         &self,
-        config_file: Option<&Spanned<String>>,
-        command: Option<&Spanned<Vec<String>>>,
+        config_file: Option<&Placed<String>>,
+        command: Option<&Placed<Vec<String>>>,
+        environment: &BTreeMap<String, String>,
     ) -> Result<(), ConfigError> {
-        let names_it = |command: &&Spanned<Vec<String>>| {
-            command.as_ref().iter().any(|word| word.contains(CONFIG_FILE_PLACEHOLDER))
-        };
-        match (config_file, command.filter(names_it)) {
-            (None, None) | (Some(_), Some(_)) => Ok(()),
-            (Some(found), None) => {
+        let names_it = |text: &String| text.contains(CONFIG_FILE_PLACEHOLDER);
+        let in_command = command.filter(|command| command.as_ref().iter().any(names_it));
+        let in_environment = environment.values().any(names_it);
+        match (config_file, in_command) {
+            (Some(found), None) if !in_environment => {
                 let expected = format!("a `command` with {CONFIG_FILE_PLACEHOLDER} in it");
                 Err(self.impossible("config_file", found, expected, "none"))
             }
@@ -135,14 +137,93 @@ impl Check<'_> {
                 let expected = format!("a `config_file` for {CONFIG_FILE_PLACEHOLDER}");
                 Err(self.impossible("command", found, expected, "none"))
             }
+            _ => Ok(()),
+        }
+    }
+
+    fn address(&self, address: &Placed<String>) -> Result<SocketAddr, ConfigError> {
+        address.as_ref().parse().map_err(|_| {
+            let expected = "an address such as \"127.0.0.1:8080\"";
+            self.impossible("address", address, expected, format!("{:?}", address.as_ref()))
+        })
+    }
+
+    fn guarantee(
+        &self,
+        driver: DriverKind,
+        text: Option<&Placed<String>>,
+    ) -> Result<GuaranteeClass, ConfigError> {
+        let Some(text) = text else { return Ok(default_guarantee(driver)) };
+        GuaranteeClass::of_text(text.as_ref()).ok_or_else(|| {
+            let names = GuaranteeClass::ALL.map(GuaranteeClass::name);
+            let found = text.as_ref();
+            let found = format!("{found:?}{}", did_you_mean(found, names));
+            let expected = format!("one of {}", names.map(|name| format!("{name:?}")).join(", "));
+            self.impossible("guarantee", text, expected, found)
+        })
+    }
+
+    /// Variables of a process that the harness starts.
+    fn environment(
+        &self,
+        variables: Option<Placed<BTreeMap<String, String>>>,
+        command: Option<&Placed<Vec<String>>>,
+    ) -> Result<BTreeMap<String, String>, ConfigError> {
+        let Some(variables) = variables else { return Ok(BTreeMap::new()) };
+        if command.is_none() {
+            let expected = "none without a `command`: only what is started is given one";
+            return Err(self.impossible("environment", &variables, expected, "one"));
+        }
+        let is_name = |name: &String| !name.is_empty() && !name.contains(['=', '\0']);
+        let holds = |(name, value): (&String, &String)| is_name(name) && !value.contains('\0');
+        if !variables.as_ref().iter().all(holds) {
+            let expected = "names without \"=\", and no NUL anywhere";
+            return Err(self.impossible("environment", &variables, expected, "others"));
+        }
+        Ok(variables.into_inner())
+    }
+
+    fn jetstream_storage(
+        &self,
+        driver: DriverKind,
+        storage: Option<&Placed<JetStreamStorage>>,
+    ) -> Result<Option<JetStreamStorage>, ConfigError> {
+        self.of_driver(driver, JETSTREAM_DRIVER, "jetstream_storage", storage)
+    }
+
+    fn amqp_queue(
+        &self,
+        driver: DriverKind,
+        queue: Option<&Placed<AmqpQueue>>,
+    ) -> Result<Option<AmqpQueue>, ConfigError> {
+        self.of_driver(driver, AMQP_DRIVER, "amqp_queue", queue)
+    }
+
+    /// A key that only one driver knows, with its default where that driver is used.
+    fn of_driver<T: Copy + Default>(
+        &self,
+        driver: DriverKind,
+        of: &str,
+        key: &'static str,
+        value: Option<&Placed<T>>,
+    ) -> Result<Option<T>, ConfigError> {
+        match value {
+            _ if driver.name() == of => {
+                Ok(Some(value.map(|value| *value.as_ref()).unwrap_or_default()))
+            }
+            None => Ok(None),
+            Some(found) => {
+                let expected = format!("none: {} has no such choice, only {of}", driver.name());
+                Err(self.impossible(key, found, expected, "one"))
+            }
         }
     }
 
     fn mqtt(
         &self,
         driver: DriverKind,
-        version: Option<&Spanned<MqttVersion>>,
-        qos: Option<&Spanned<u8>>,
+        version: Option<&Placed<MqttVersion>>,
+        qos: Option<&Placed<u8>>,
     ) -> Result<Option<MqttTerms>, ConfigError> {
         if driver == DriverKind::Mqtt {
             let number = self.within("qos", qos, &QOS_RANGE, QoS::AtMostOnce.number())?;
@@ -164,7 +245,7 @@ impl Check<'_> {
         driver: DriverKind,
         operation: Operation,
         key: &'static str,
-        value: Option<Spanned<u32>>,
+        value: Option<Placed<u32>>,
     ) -> Result<u32, ConfigError> {
         let Some(value) = value else { return Ok(0) };
         if let (Support::Meaningless(_), 1..) = (driver.operation(operation), *value.as_ref()) {
@@ -177,4 +258,9 @@ impl Check<'_> {
 
 fn no_process(driver: DriverKind) -> String {
     format!("none: {} is no process", driver.name())
+}
+
+/// What an acknowledgement promises, unless the configuration says it.
+fn default_guarantee(driver: DriverKind) -> GuaranteeClass {
+    GuaranteeClass::of_text(driver.default_guarantee()).unwrap_or(GuaranteeClass::InMemory)
 }

@@ -1,32 +1,31 @@
 //! What piles up on a broker that keeps it: backlogs and restarts.
 
-use super::{ACKS_RANGE, BATCH_DEFAULT, BATCH_RANGE, CONNECTIONS_RANGE, Check, MESSAGES_RANGE};
-use crate::config::keys::{BacklogKeys, RestartKeys};
+use super::{ACKS_DEFAULT, ACKS_RANGE, BATCH_RANGE, CONNECTIONS_RANGE, Check, MESSAGES_RANGE};
+use crate::config::keys::{BacklogKeys, Placed, RestartKeys};
+use crate::config::streams::BATCH_DEFAULT;
 use crate::config::{BacklogConfig, ConfigError, PileConfig, PileSize, RestartConfig};
 use measure::{PageCache, StopKind};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use toml::Spanned;
 
 const PILE_BYTES_RANGE: RangeInclusive<u64> = 1..=1 << 40;
 
 const PUBLISHERS_DEFAULT: u32 = 1;
-const ACKS_DEFAULT: u32 = 64;
 
 /// The keys that backlogs and restarts share.
 struct PileKeys<'a> {
     table: &'static str,
-    payload_bytes: &'a Spanned<Vec<u64>>,
-    messages: Option<&'a Spanned<u64>>,
-    bytes: Option<&'a Spanned<u64>>,
-    publishers: Option<&'a Spanned<u32>>,
-    batch: Option<&'a Spanned<u32>>,
-    acks: Option<&'a Spanned<u32>>,
+    payload_bytes: &'a Placed<Vec<u64>>,
+    messages: Option<&'a Placed<u64>>,
+    bytes: Option<&'a Placed<u64>>,
+    publishers: Option<&'a Placed<u32>>,
+    batch: Option<&'a Placed<u32>>,
+    acks: Option<&'a Placed<u32>>,
 }
 
 impl Check<'_> {
-    pub(super) fn data_root(&self, root: Spanned<PathBuf>) -> Result<PathBuf, ConfigError> {
+    pub(super) fn data_root(&self, root: Placed<PathBuf>) -> Result<PathBuf, ConfigError> {
         if root.as_ref().is_dir() {
             return Ok(root.into_inner());
         }
@@ -36,7 +35,7 @@ impl Check<'_> {
 
     pub(super) fn backlogs(
         &self,
-        tables: &[Spanned<BacklogKeys>],
+        tables: &[Placed<BacklogKeys>],
     ) -> Result<Vec<BacklogConfig>, ConfigError> {
         let backlogs = tables.iter().map(|table| {
             let keys = table.as_ref();
@@ -54,7 +53,7 @@ impl Check<'_> {
 
     pub(super) fn restarts(
         &self,
-        tables: &[Spanned<RestartKeys>],
+        tables: &[Placed<RestartKeys>],
     ) -> Result<Vec<RestartConfig>, ConfigError> {
         let restarts = tables.iter().map(|table| {
             let keys = table.as_ref();
@@ -70,7 +69,7 @@ impl Check<'_> {
         Ok(restarts)
     }
 
-    fn pile<T>(&self, table: &Spanned<T>, keys: &PileKeys<'_>) -> Result<PileConfig, ConfigError> {
+    fn pile<T>(&self, table: &Placed<T>, keys: &PileKeys<'_>) -> Result<PileConfig, ConfigError> {
         let batch = self.within("batch", keys.batch, &BATCH_RANGE, BATCH_DEFAULT)?;
         let size = match (keys.messages, keys.bytes) {
             (Some(messages), None) => {
@@ -110,7 +109,7 @@ impl Check<'_> {
     fn piles_differ<'a, T>(
         &self,
         key: &'static str,
-        tables: &[Spanned<T>],
+        tables: &[Placed<T>],
         piles: impl Iterator<Item = &'a PileConfig>,
     ) -> Result<(), ConfigError> {
         let mut seen = BTreeSet::new();

@@ -1,0 +1,68 @@
+//! What must hold of results.
+
+use super::Check;
+use crate::config::keys::{ObjectiveKeys, Placed};
+use crate::config::suggest::did_you_mean;
+use crate::config::{BrokerConfig, ConfigError, ObjectiveConfig};
+use std::path::PathBuf;
+use wildmatch::WildMatch;
+
+const ANY: &str = "*";
+
+impl Check<'_> {
+    pub(super) fn objectives(
+        &self,
+        tables: &[Placed<ObjectiveKeys>],
+        brokers: &[BrokerConfig],
+    ) -> Result<Vec<ObjectiveConfig>, ConfigError> {
+        let objectives = tables.iter().map(|table| {
+            let keys = table.as_ref();
+            let pattern = |key: &Option<Placed<String>>| {
+                key.as_ref().map_or_else(|| ANY.to_owned(), |key| key.as_ref().clone())
+            };
+            let broker = pattern(&keys.broker);
+            let matcher = WildMatch::new(&broker);
+            if let (Some(found), false) =
+                (&keys.broker, brokers.iter().any(|broker| matcher.matches(&broker.name)))
+            {
+                let names = brokers.iter().map(|broker| broker.name.as_str());
+                let found_text =
+                    format!("{broker:?}, which is none{}", did_you_mean(&broker, names));
+                let expected = "the name of a broker above, or a pattern that one has";
+                return Err(self.impossible("broker", found, expected, found_text));
+            }
+            self.objective("assert", &keys.assert, keys.assert.as_ref())?;
+            let assert = keys.assert.as_ref().clone();
+            Ok(ObjectiveConfig { broker, cell: pattern(&keys.cell), assert })
+        });
+        objectives.collect()
+    }
+
+    /// Whether an objective can be understood.
+    pub(super) fn objective<T>(
+        &self,
+        key: &'static str,
+        place: &Placed<T>,
+        text: &str,
+    ) -> Result<(), ConfigError> {
+        match not_an_objective(text) {
+            None => Ok(()),
+            Some(expected) => Err(self.impossible(key, place, expected, format!("{text:?}"))),
+        }
+    }
+
+    /// A results directory of an earlier run.
+    pub(super) fn results(&self, results: Placed<PathBuf>) -> Result<PathBuf, ConfigError> {
+        if results.as_ref().join("run.json").is_file() {
+            return Ok(results.into_inner());
+        }
+        let found = format!("{:?}", results.as_ref());
+        let expected = "a results directory, with a run.json in it";
+        Err(self.impossible("results", &results, expected, found))
+    }
+}
+
+/// What was expected of an objective, if it is none. The one place where objectives are understood.
+fn not_an_objective(text: &str) -> Option<String> {
+    text.trim().is_empty().then(|| "an objective such as \"p99 < 5ms\"".to_owned())
+}

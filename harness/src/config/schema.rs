@@ -1,0 +1,108 @@
+//! The JSON Schema of configurations, for editors: completion, descriptions, and errors as one types.
+
+use super::GuaranteeClass;
+use super::keys::ConfigKeys;
+use crate::drivers::{DriverKind, MqttVersion, Operation};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// The schema (JSON Schema 2020-12) of what [`Config::parse`](super::Config::parse) reads, as text.
+///
+/// It knows keys, types and names; what only the whole configuration shows, such as ranges and
+/// which keys go together, is left to reading it.
+///
+/// # Panics
+/// Never: every schema can be written as JSON.
+#[must_use]
+pub fn schema() -> String {
+    let schema = schema_for!(ConfigKeys);
+    serde_json::to_string_pretty(&schema).expect("a schema can be written as JSON") + "\n"
+}
+
+/// Values with what each means, which editors show beside them.
+fn one_of<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Schema {
+    let values: Vec<Value> = values
+        .into_iter()
+        .map(|(name, means)| json!({ "const": name, "description": means }))
+        .collect();
+    json_schema!({ "oneOf": values })
+}
+
+impl JsonSchema for DriverKind {
+    fn schema_name() -> Cow<'static, str> {
+        "Driver".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        one_of(Self::ALL.map(|kind| (kind.name(), kind.summary())))
+    }
+}
+
+impl JsonSchema for Operation {
+    fn schema_name() -> Cow<'static, str> {
+        "Operation".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names = Self::ALL.map(Self::name);
+        one_of(
+            names
+                .iter()
+                .zip(Self::ALL)
+                .map(|(name, operation)| (name.as_str(), operation.summary())),
+        )
+    }
+}
+
+impl JsonSchema for MqttVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "MqttVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["3.1.1", "5.0"] })
+    }
+}
+
+impl JsonSchema for GuaranteeClass {
+    fn schema_name() -> Cow<'static, str> {
+        "Guarantee".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let classes = Self::ALL.map(|class| (class.name(), class.label()));
+        // Texts that configurations had before there were classes.
+        let texts = Self::FORMER_TEXTS.map(|(text, _)| (text, "the name that it had before"));
+        one_of(classes.into_iter().chain(texts))
+    }
+}
+
+/// How `measure::PageCache` is written.
+pub(super) struct PageCacheName;
+
+impl JsonSchema for PageCacheName {
+    fn schema_name() -> Cow<'static, str> {
+        "PageCache".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        one_of([
+            ("cold", "the kernel's page cache is emptied of it before"),
+            ("warm", "the kernel's page cache has what it can hold"),
+        ])
+    }
+}
+
+/// How `measure::StopKind` is written.
+pub(super) struct StopKindName;
+
+impl JsonSchema for StopKindName {
+    fn schema_name() -> Cow<'static, str> {
+        "Stop".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        one_of([("clean", "SIGTERM, and time to end"), ("crash", "SIGKILL")])
+    }
+}
