@@ -19,8 +19,26 @@ fn main() {
     let mut on = |_p| {};
     let s = Surroundings { clock, interrupt: &interrupt, threads, on_phase: &mut on };
     if a[2] == "crowd" {
-        let o = run_crowd(&driver, &CrowdRun { connections: n, rate_per_s: (rate > 0.0).then_some(rate), hold_ns: 500_000_000, connect_ms_max: 5000 }, s).unwrap();
-        println!("{} refused {} dropped {} in {} ms p50 {:?} p99 {:?}", o.accepted, o.refused, o.dropped, o.duration_ns / 1_000_000, o.handshake.quantile_ns(0.5), o.handshake.quantile_ns(0.99));
+        let o = run_crowd(
+            &driver,
+            &CrowdRun {
+                connections: n,
+                rate_per_s: (rate > 0.0).then_some(rate),
+                hold_ns: 500_000_000,
+                connect_ms_max: 5000,
+            },
+            s,
+        )
+        .unwrap();
+        println!(
+            "{} refused {} dropped {} in {} ms p50 {:?} p99 {:?}",
+            o.accepted,
+            o.refused,
+            o.dropped,
+            o.duration_ns / 1_000_000,
+            o.handshake.quantile_ns(0.5),
+            o.handshake.quantile_ns(0.99)
+        );
     } else if a[2] == "op" {
         let load = OperationLoad {
             operation: Operation::Publish,
@@ -56,11 +74,16 @@ fn main() {
             subscribers: m,
             slow: None,
             in_flight_max: a.get(8).map(|x| x.parse().unwrap()),
-            model: (rate > 0.0).then_some(harness::schedule::LoadModel::Open{rate_per_s: rate, arrivals: harness::schedule::Arrivals::Constant}), seed: 1,
+            model: (rate > 0.0).then_some(harness::schedule::LoadModel::Open {
+                rate_per_s: rate,
+                arrivals: harness::schedule::Arrivals::Constant,
+            }),
+            seed: 1,
             topic_choice: TopicChoice::Single,
             extent: Extent::DurationNs(2_000_000_000),
             warmup_ns: 200_000_000,
-            drain_idle_ns: 3_000_000_000, connect_ms_max: 10_000,
+            drain_idle_ns: 3_000_000_000,
+            connect_ms_max: 10_000,
             spin_ns: spin * 1000,
             run_id: 77,
         };

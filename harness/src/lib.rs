@@ -10,8 +10,10 @@
 //! lost, doubled, reordered or damaged unseen.
 
 pub mod clock;
+pub mod disk;
 pub mod drivers;
 pub mod engine;
+pub mod gate;
 pub mod intake;
 pub mod interrupt;
 pub mod ledger;

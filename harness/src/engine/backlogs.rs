@@ -54,7 +54,15 @@ pub struct Drained {
 }
 
 impl BacklogRun {
-    fn stream(&self) -> StreamRun {
+    /// How many messages each publisher sends.
+    #[must_use]
+    pub fn sent(&self) -> Vec<u64> {
+        self.stream().sent()
+    }
+
+    /// The stream that builds it.
+    #[must_use]
+    pub fn stream(&self) -> StreamRun {
         StreamRun {
             terms: StreamTerms {
                 root: self.topic.clone(),

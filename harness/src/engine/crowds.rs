@@ -103,10 +103,9 @@ fn crew(
 ) -> Crew {
     let own = (0..crowd.connections).filter(|client| *client as usize % threads == thread);
     let share = Share::interleaved(thread as u32, threads as u32, crowd.connections).ok();
-    let model = crowd.rate_per_s.map(|rate_per_s| LoadModel::Open {
-        rate_per_s,
-        arrivals: Arrivals::Constant,
-    });
+    let model = crowd
+        .rate_per_s
+        .map(|rate_per_s| LoadModel::Open { rate_per_s, arrivals: Arrivals::Constant });
     let payloads = Arc::new(Payloads::fixed(MESSAGE_BYTES_MIN));
     Crew {
         thread,
@@ -129,8 +128,7 @@ fn conduct(
     crowd: &CrowdRun,
     on_phase: &mut dyn FnMut(Phase),
 ) -> Result<u64, LoadError> {
-    let connecting =
-        Patience { total_ns: u64::MAX, idle_ns: crowd.connect_ms_max * NS_PER_MS };
+    let connecting = Patience { total_ns: u64::MAX, idle_ns: crowd.connect_ms_max * NS_PER_MS };
     on_phase(Phase::WarmUp);
     let start_ns = board.clock.now_ns();
     if board.conduct(Stage::ConnectOthers, connecting)? == Ended::TimedOut {

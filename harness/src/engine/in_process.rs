@@ -146,7 +146,13 @@ pub(super) fn run_operation_in_process(
     on_phase(Phase::Over);
     let duration_ns = now_ns - start_ns;
     let (count, errors) = (asked, BTreeMap::new());
-    Ok(OperationOutcome { count, errors, duration_ns, latencies, threads_cpu_ns: vec![duration_ns] })
+    Ok(OperationOutcome {
+        count,
+        errors,
+        duration_ns,
+        latencies,
+        threads_cpu_ns: vec![duration_ns],
+    })
 }
 
 /// Publishers and subscribers face to face.

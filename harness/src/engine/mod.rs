@@ -104,7 +104,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    fn client(doing: impl Into<String>) -> impl FnOnce(DriverError) -> Self {
+    pub(crate) fn client(doing: impl Into<String>) -> impl FnOnce(DriverError) -> Self {
         move |source| Self::Client { doing: doing.into(), source }
     }
 

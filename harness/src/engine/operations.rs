@@ -6,14 +6,18 @@ use super::in_process::run_operation_in_process;
 use super::operating::{OperatorRole, Tally, warmup_items};
 use super::publishing::{Publishing, PublishingTerms};
 use super::role::Role;
+use super::streams::StreamRun;
 use super::worker::{Crew, Worker};
 use super::{Extent, LoadError, Phase, Surroundings};
 use crate::drivers::{DriverError, Operation};
 use crate::intake::Recorder;
 use crate::message::{MESSAGE_BYTES_MIN, Payloads};
 use crate::topic_choice::TopicChoice;
-use crate::wire::{Driver, Request, hold_fill, hold_requests};
+use crate::wire::{
+    Confirmation, Driver, Request, Selection, StreamTerms, hold_fill, hold_requests,
+};
 use measure::LatencyHistogram;
+use protocol::LagPolicy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +70,39 @@ pub struct OperationOutcome {
 }
 
 impl OperationLoad {
+    /// Publishing as a stream that nobody reads: each client with one message under way.
+    #[must_use]
+    pub fn as_stream(&self) -> StreamRun {
+        StreamRun {
+            terms: StreamTerms {
+                root: self.name.clone(),
+                topics: 1,
+                selection: Selection::Names,
+                payloads: Arc::new(Payloads::fixed(self.payload_bytes.max(MESSAGE_BYTES_MIN))),
+                batch_max: 1,
+                confirmation: Confirmation::Wanted,
+                held: None,
+                lag_policy: LagPolicy::Hold,
+            },
+            publishers: self.clients,
+            subscribers: 0,
+            slow: None,
+            in_flight_max: Some(1),
+            model: None,
+            seed: 0,
+            topic_choice: TopicChoice::Single,
+            extent: match self.extent {
+                Extent::Count(count) => Extent::Count(count * u64::from(self.clients)),
+                duration => duration,
+            },
+            warmup_ns: self.warmup_ns,
+            drain_idle_ns: SILENCE_MS_MAX * NS_PER_MS,
+            connect_ms_max: CONNECT_MS_MAX,
+            spin_ns: 0,
+            run_id: 0,
+        }
+    }
+
     pub(super) fn shares_topic(&self) -> bool {
         matches!(self.operation, Operation::Publish | Operation::Subscribe | Operation::Pull)
     }
@@ -169,7 +206,7 @@ fn run_connected(
                 first_number: (thread as u32) << 24,
                 first: Vec::new(),
                 others: others.collect(),
-        dialling: None,
+                dialling: None,
                 publishing: Publishing::new(no_publishing()),
                 recorder: Recorder::new(clock, payloads, 0, 1),
                 interval_ns: u64::MAX,

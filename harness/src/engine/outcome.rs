@@ -141,6 +141,17 @@ impl StreamOutcome {
         Self { sent, expected, duration_ns: wall_ns, ..Self::empty(u64::MAX, times) }
     }
 
+    /// Of messages that were written and synced, and that nobody read.
+    #[must_use]
+    pub fn written(acknowledged: u64, acknowledged_ns: u64, latencies: LatencyHistogram) -> Self {
+        Self {
+            acknowledged,
+            acknowledged_ns,
+            acknowledgement: latencies,
+            ..Self::alone(acknowledged, acknowledged_ns, 0)
+        }
+    }
+
     fn empty(interval_ns: u64, times: PhaseTimes) -> Self {
         let new = LatencyHistogram::new;
         Self {

@@ -81,6 +81,17 @@ impl StreamRun {
         }
     }
 
+    /// How many messages each publisher sends in all, where that is said.
+    #[must_use]
+    pub fn sent(&self) -> Vec<u64> {
+        let messages = match self.extent {
+            Extent::Count(messages) => messages,
+            Extent::DurationNs(_) => 0,
+        };
+        let publishers = 0..self.publishers;
+        publishers.map(|publisher| share(messages, publisher, self.publishers)).collect()
+    }
+
     fn producers(&self) -> usize {
         self.publishers as usize * self.terms.topics as usize
     }
@@ -146,10 +157,8 @@ pub(super) fn drain_prepared(
 ) -> Result<StreamOutcome, LoadError> {
     let Surroundings { clock, interrupt, on_phase, .. } = surroundings;
     let board = Board::new(clock, interrupt.clone(), 1, stream.producers());
-    if let Extent::Count(messages) = stream.extent {
-        for publisher in 0..stream.publishers {
-            board.set_sent(publisher, share(messages, publisher, stream.publishers));
-        }
+    for (publisher, sent) in (0u32..).zip(stream.sent()) {
+        board.set_sent(publisher, sent);
     }
     let nobody = StreamRun { publishers: 0, ..stream.clone() };
     let mut crew = crew(driver, &nobody, 0, 1, clock);

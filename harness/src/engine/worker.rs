@@ -1,6 +1,5 @@
 //! One generator thread: its connections in one poll, and the loop that keeps them at work.
 
-use super::{Extent, LoadError};
 use super::board::{Board, Stage};
 use super::due::{Pushing, ThreadSchedule};
 use super::operating::Tally;
@@ -8,6 +7,7 @@ use super::publishing::{NextTurn, Published, Publishing};
 use super::role::{Role, SubscriberRole};
 use super::socket::{Buffers, Filled, READ_BYTES_MIN, Socket};
 use super::timer::Timer;
+use super::{Extent, LoadError};
 use crate::drivers::DriverError;
 use crate::intake::{Intake, Recorder};
 use crate::ledger::Ledger;
