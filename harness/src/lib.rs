@@ -9,16 +9,29 @@
 //! [`intake`] checks it, records its latency and enters it in a [`ledger`], so that nothing is
 //! lost, doubled, reordered or damaged unseen.
 
+pub mod byte_pipe;
 pub mod clock;
+pub mod config;
 pub mod disk;
 pub mod drivers;
 pub mod engine;
 pub mod gate;
+pub mod generator_watch;
 pub mod intake;
 pub mod interrupt;
 pub mod ledger;
+pub mod listing;
+pub mod machine_time;
 pub mod message;
+pub mod plan;
+pub mod process;
+pub mod progress;
 pub mod random;
+pub mod record;
+pub mod run;
 pub mod schedule;
+pub mod table;
 pub mod topic_choice;
+pub mod utc;
+pub mod warnings;
 pub mod wire;
