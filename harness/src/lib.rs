@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod listing;
 pub mod machine_time;
 pub mod message;
+pub mod payloads;
 pub mod plan;
 pub mod process;
 pub mod progress;
