@@ -1,7 +1,7 @@
 //! The load generator: it measures any broker, honestly.
 //!
 //! [`config`] says what is wanted, [`plan`] what that comes to, and [`run`] does it: for each
-//! broker it starts a [`process`], opens a [`driver`](drivers), and puts [`load`] on it, one
+//! broker it starts a [`process`], opens a [`driver`](wire), and puts load on it by the [`engine`], one
 //! measurement after the other. What comes out is a run record of the `measure` crate, a
 //! [`table`] of it, and a verdict.
 //!
@@ -34,5 +34,6 @@ pub mod schedule;
 pub mod table;
 pub mod topic_choice;
 pub mod utc;
+pub mod validity;
 pub mod warnings;
 pub mod wire;

@@ -2,33 +2,36 @@
 //! will take.
 
 mod piles;
+mod rounds;
+mod streams;
 
 pub use piles::{BacklogCell, PileCell, RestartCell};
+pub use rounds::rounds_order;
+pub use streams::{StreamCell, recorded_load};
 
 use crate::config::{
-    self, Arrivals, BrokerConfig, Config, Drive, LagPolicyChoice, OperationsConfig,
-    OperationsExtent, Payload, StreamConfig, StreamExtent,
+    BrokerConfig, Config, IdleConfig, OperationsConfig, OperationsExtent, OutageConfig,
+    StormConfig, StreamConfig,
 };
-use crate::drivers::{Operation, StreamDemand, Support};
-use measure::{HistogramTag, SkippedBroker, StreamLoad, StreamShape};
+use crate::drivers::{Operation, Support};
+use measure::{HistogramTag, SkippedBroker};
 use std::fmt::Write as _;
 
 /// Guesses for loads that are given as a number and not as a time.
 const REQUESTS_PER_S_GUESS: f64 = 30_000.0;
-const DELIVERIES_PER_S_GUESS: f64 = 2_000_000.0;
+const CONNECTIONS_PER_S_GUESS: u64 = 5_000;
 
 /// Guesses for what comes around a measurement.
 const BROKER_START_MS_GUESS: u64 = 200;
 const OPERATION_SETUP_MS_GUESS: u64 = 60;
-const STREAM_DRAIN_MS_GUESS: u64 = 60;
 const REPORT_MS_GUESS: u64 = 2_000;
 
 /// Everything that a run will do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan<'a> {
-    /// Rounds over all brokers.
-    pub rounds: u32,
-    /// In order.
+    /// The order of the brokers in each round: their places in `brokers`.
+    pub rounds: Vec<Vec<usize>>,
+    /// As configured.
     pub brokers: Vec<BrokerPlan<'a>>,
 }
 
@@ -47,6 +50,12 @@ pub struct BrokerPlan<'a> {
     pub backlogs: Vec<BacklogCell>,
     /// Restarts, in order, each in a process of its own.
     pub restarts: Vec<RestartCell>,
+    /// Crowds that connect, in order, each to a process of its own.
+    pub storms: Vec<StormConfig>,
+    /// Crowds at rest, in order, each on a process of its own.
+    pub idles: Vec<IdleConfig>,
+    /// Outages, in order, each of a process of its own.
+    pub outages: Vec<OutageConfig>,
     /// What is asked for and cannot be measured.
     pub skipped: Vec<SkippedBroker>,
 }
@@ -66,49 +75,29 @@ pub struct OperationCell {
     pub payload_bytes: usize,
 }
 
-/// One stream at one size of payload.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StreamCell {
-    /// Who sends to whom.
-    pub shape: StreamShape,
-    /// Size of each payload.
-    pub payload_bytes: usize,
-    /// Messages in one write, at most.
-    pub batch: u32,
-    /// Publications of each publisher under way at once; `None`: none are acknowledged.
-    pub acks: Option<u32>,
-    /// For how long.
-    pub extent: StreamExtent,
-    /// How long beforehand, unrecorded.
-    pub warmup_ms: u64,
-    /// What the broker is to do when a subscriber falls behind.
-    pub lag_policy: LagPolicyChoice,
-    /// How hard the publishers push.
-    pub load: StreamLoad,
-}
-
 impl<'a> Plan<'a> {
     /// The plan of a configuration.
     #[must_use]
     pub fn of(config: &'a Config) -> Self {
         let brokers = config.brokers.iter().enumerate();
-        let brokers =
+        let brokers: Vec<_> =
             brokers.map(|(index, broker)| BrokerPlan::of(config, index, broker)).collect();
-        Self { rounds: config.repeat, brokers }
+        let rounds = rounds_order(config.repeat, brokers.len(), config.seed);
+        Self { rounds, brokers }
     }
 
     /// Measurements in all rounds.
     #[must_use]
     pub fn cells(&self) -> u64 {
         let once: u64 = self.brokers.iter().map(BrokerPlan::cells).sum();
-        once * u64::from(self.rounds)
+        once * self.rounds.len() as u64
     }
 
     /// About how long it takes, building brokers aside.
     #[must_use]
     pub fn estimated_ms(&self) -> u64 {
         let round: u64 = self.brokers.iter().map(BrokerPlan::estimated_ms).sum();
-        round * u64::from(self.rounds) + REPORT_MS_GUESS
+        round * self.rounds.len() as u64 + REPORT_MS_GUESS
     }
 
     /// The plan in words.
@@ -121,7 +110,7 @@ impl<'a> Plan<'a> {
                 let _ = writeln!(text, "  {}", cell.label());
             }
             for cell in &plan.streams {
-                let _ = writeln!(text, "  {}, {} a write", cell.label(), cell.batch);
+                let _ = writeln!(text, "  {}", cell.describe());
             }
             for cell in &plan.backlogs {
                 let _ = writeln!(text, "  {}", cell.describe());
@@ -129,11 +118,20 @@ impl<'a> Plan<'a> {
             for cell in &plan.restarts {
                 let _ = writeln!(text, "  {}", cell.label());
             }
+            for cell in &plan.storms {
+                let _ = writeln!(text, "  {}", cell.label());
+            }
+            for cell in &plan.idles {
+                let _ = writeln!(text, "  {}", cell.label());
+            }
+            for cell in &plan.outages {
+                let _ = writeln!(text, "  {}", cell.label());
+            }
             for skipped in &plan.skipped {
                 let _ = writeln!(text, "  skipped: {}: {}", skipped.name, skipped.reason);
             }
         }
-        let rounds = match self.rounds {
+        let rounds = match self.rounds.len() {
             1 => String::new(),
             rounds => format!(" in {rounds} rounds"),
         };
@@ -161,6 +159,9 @@ impl<'a> BrokerPlan<'a> {
             streams: Vec::new(),
             backlogs: Vec::new(),
             restarts: Vec::new(),
+            storms: Vec::new(),
+            idles: Vec::new(),
+            outages: Vec::new(),
             skipped: Vec::new(),
         };
         if let Some(operations) = &config.operations {
@@ -169,15 +170,7 @@ impl<'a> BrokerPlan<'a> {
         plan.add_streams(&config.streams);
         plan.add_backlogs(&config.backlogs);
         plan.add_restarts(&config.restarts);
-        for (what, is_asked) in [
-            ("storms", !config.storms.is_empty()),
-            ("idles", !config.idles.is_empty()),
-            ("outages", !config.outages.is_empty()),
-        ] {
-            if is_asked {
-                plan.skip(what, NOT_DRIVEN);
-            }
-        }
+        plan.add_events(config);
         plan
     }
 
@@ -185,7 +178,9 @@ impl<'a> BrokerPlan<'a> {
     #[must_use]
     pub fn cells(&self) -> u64 {
         let in_one_process = self.operations.len() + self.streams.len();
-        (in_one_process + self.backlogs.len() + self.restarts.len()) as u64
+        let piles = self.backlogs.len() + self.restarts.len();
+        let events = self.storms.len() + self.idles.len() + self.outages.len();
+        (in_one_process + piles + events) as u64
     }
 
     fn add_operations(&mut self, asked: &OperationsConfig) {
@@ -218,21 +213,35 @@ impl<'a> BrokerPlan<'a> {
 
     fn add_streams(&mut self, asked: &[StreamConfig]) {
         let mut reasons = Vec::new();
-        for stream in asked {
-            let reason = match (self.broker.driver.stream(demand(stream)), stream_cell(stream)) {
-                (Support::Meaningless(reason), _) => reason,
-                (Support::Measured, None) => NOT_DRIVEN,
-                (Support::Measured, Some(cell)) => {
-                    self.streams.push(cell);
-                    continue;
-                }
-            };
-            if !reasons.contains(&reason) {
-                reasons.push(reason);
+        for (index, stream) in asked.iter().enumerate() {
+            match self.broker.driver.stream(streams::demand(stream)) {
+                Support::Measured => self.streams.push(StreamCell::new(index, stream)),
+                Support::Meaningless(reason) if !reasons.contains(&reason) => reasons.push(reason),
+                Support::Meaningless(_) => {}
             }
         }
         for reason in reasons {
             self.skip("streams", reason);
+        }
+    }
+
+    fn add_events(&mut self, config: &Config) {
+        let is_process = self.broker.driver.needs_process();
+        let crowds = !config.storms.is_empty() || !config.idles.is_empty();
+        match is_process {
+            true => {
+                self.storms.clone_from(&config.storms);
+                self.idles.clone_from(&config.idles);
+            }
+            false if crowds => self.skip("crowds", "there is no process to connect to"),
+            false => {}
+        }
+        if config.outages.is_empty() {
+            return;
+        }
+        match self.restartable() {
+            Support::Measured => self.outages.clone_from(&config.outages),
+            Support::Meaningless(reason) => self.skip("outages", reason),
         }
     }
 
@@ -246,47 +255,18 @@ impl<'a> BrokerPlan<'a> {
         let streams: u64 = self.streams.iter().map(StreamCell::estimated_ms).sum();
         let backlogs: u64 = self.backlogs.iter().map(BacklogCell::estimated_ms).sum();
         let restarts: u64 = self.restarts.iter().map(RestartCell::estimated_ms).sum();
-        let starts = 1 + self.backlogs.len() as u64 + 2 * self.restarts.len() as u64;
-        starts * BROKER_START_MS_GUESS + operations + streams + backlogs + restarts
+        let connections = self.storms.iter().map(|storm| storm.connections);
+        let connections = connections.chain(self.idles.iter().map(|idle| idle.connections));
+        let connecting = connections.map(u64::from).sum::<u64>() * 1000 / CONNECTIONS_PER_S_GUESS;
+        let held: u64 = self.idles.iter().map(|idle| idle.hold_ms).sum();
+        let outages: u64 = self.outages.iter().map(|outage| outage.duration_ms).sum();
+        let alone = self.backlogs.len() + self.storms.len() + self.idles.len();
+        let restarted = self.restarts.len() + self.outages.len();
+        let starts = 1 + alone as u64 + 2 * restarted as u64;
+        let piles = backlogs + restarts;
+        let events = connecting + held + outages;
+        starts * BROKER_START_MS_GUESS + operations + streams + piles + events
     }
-}
-
-fn demand(stream: &StreamConfig) -> StreamDemand {
-    match (stream.in_flight(), stream.subscribers) {
-        (None, _) => StreamDemand::Delivered,
-        (Some(_), 0) => StreamDemand::Acknowledged,
-        (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
-    }
-}
-
-/// What the load engine does not do is said, and not done in some other way.
-const NOT_DRIVEN: &str = "the load engine of this version does not drive them";
-
-/// A stream that the load engine can drive.
-fn stream_cell(stream: &StreamConfig) -> Option<StreamCell> {
-    let load = match &stream.drive {
-        Drive::Load(config::StreamLoad::Saturating) => StreamLoad::Saturating,
-        Drive::Load(config::StreamLoad::Open { rate_per_s, arrivals: Arrivals::Constant })
-            if stream.acks.is_none() =>
-        {
-            StreamLoad::RatePerS(*rate_per_s)
-        }
-        _ => return None,
-    };
-    let Payload::Fixed(payload_bytes) = stream.payload else { return None };
-    if stream.topics > 1 || stream.wildcard || stream.slow.is_some() || stream.churn.is_some() {
-        return None;
-    }
-    Some(StreamCell {
-        shape: StreamShape::new(stream.publishers, stream.subscribers),
-        payload_bytes,
-        batch: stream.batch,
-        acks: stream.acks,
-        extent: stream.extent,
-        warmup_ms: stream.warmup_ms,
-        lag_policy: stream.lag_policy,
-        load,
-    })
 }
 
 impl OperationCell {
@@ -317,50 +297,6 @@ impl OperationCell {
             Operation::Publish | Operation::Subscribe | Operation::Pull => 0,
         };
         OPERATION_SETUP_MS_GUESS + self.warmup_ms + measured_ms + undone_ms
-    }
-}
-
-impl StreamCell {
-    /// In progress and phase marks, e.g. `stream 1→50, 100 B, saturating`, or with
-    /// acknowledgements `stream 1→0, 100 B, saturating, 64 in flight`.
-    #[must_use]
-    pub fn label(&self) -> String {
-        let Self { shape, payload_bytes, load, .. } = self;
-        match self.acks {
-            None => format!("stream {shape}, {payload_bytes} B, {load}"),
-            Some(acks) => format!("stream {shape}, {payload_bytes} B, {load}, {acks} in flight"),
-        }
-    }
-
-    /// The place in the log of the histogram of its deliveries.
-    #[must_use]
-    pub fn tag(&self, broker: &str) -> HistogramTag {
-        let payload_bytes = self.payload_bytes as u64;
-        let tag = HistogramTag::for_stream(broker, self.shape, payload_bytes, self.load);
-        match self.acks {
-            None => tag,
-            Some(acks) => tag.part(&format!("{acks}-in-flight")),
-        }
-    }
-
-    /// The place in the log of the histogram of its acknowledgements.
-    #[must_use]
-    pub fn acks_tag(&self, broker: &str) -> HistogramTag {
-        self.tag(broker).part("acks")
-    }
-
-    fn estimated_ms(&self) -> u64 {
-        let measured_ms = match (self.extent, self.load) {
-            (StreamExtent::DurationMs(duration_ms), _) => duration_ms,
-            (StreamExtent::Messages(messages), StreamLoad::RatePerS(rate)) => {
-                (messages as f64 / rate * 1000.0) as u64
-            }
-            (StreamExtent::Messages(messages), StreamLoad::Saturating) => {
-                let deliveries = messages as f64 * f64::from(self.shape.subscribers.max(1));
-                (deliveries / DELIVERIES_PER_S_GUESS * 1000.0) as u64
-            }
-        };
-        self.warmup_ms + measured_ms + STREAM_DRAIN_MS_GUESS
     }
 }
 
@@ -412,7 +348,6 @@ mod tests {
         let cell = plan.brokers[0].operations[0];
         let create = OperationCell { operation: Operation::Create, ..cell };
         assert_eq!(create.estimated_ms(), cell.estimated_ms() + 1000);
-        let stream = plan.brokers[0].streams[0];
-        assert_eq!(stream.estimated_ms(), 10_000 + 100 + STREAM_DRAIN_MS_GUESS);
+        assert!(plan.brokers[0].streams[0].estimated_ms() > 10_000 + 100);
     }
 }

@@ -1,11 +1,11 @@
 //! Which drivers there are, and what each can measure.
 
-use super::{DriverError, MqttTerms};
-use crate::wire::{Driver, Native};
+use super::DriverError;
+use crate::config::BrokerConfig;
+use crate::wire::{Driver, Native, Null};
 use measure::{BrokerKind, OperationName};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 /// An operation that a client asks of a broker and waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,17 +71,6 @@ pub enum StreamDemand {
     DeliveredAndAcknowledged,
     /// Publishers are told of each publication, and there are no subscribers.
     Acknowledged,
-}
-
-/// Where what is measured can be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// In this process.
-    InProcess,
-    /// At an address.
-    Address(SocketAddr),
-    /// In files in a directory.
-    Directory(PathBuf),
 }
 
 /// A driver, by the name that configurations give it.
@@ -278,15 +267,23 @@ impl DriverKind {
         }
     }
 
-    /// The driver for a broker at `endpoint`, which is spoken to on these terms if it speaks MQTT.
+    /// The driver for a broker at this address, spoken to as its configuration says.
     ///
     /// # Errors
-    /// [`DriverError::Unexpected`] for a driver that needs another kind of endpoint.
-    pub fn open(self, endpoint: Endpoint, mqtt: MqttTerms) -> Result<Box<dyn Driver>, DriverError> {
-        let Endpoint::Address(address) = endpoint else {
-            return Err(DriverError::unexpected("an address", &endpoint));
+    /// [`DriverError::Unexpected`] for a driver that needs an address and has none, and for
+    /// [`Self::Disk`], which is no wire.
+    pub fn open(
+        self,
+        address: Option<SocketAddr>,
+        broker: &BrokerConfig,
+    ) -> Result<Box<dyn Driver>, DriverError> {
+        let _ = broker;
+        if self == Self::Null {
+            return Ok(Box::new(Null));
+        }
+        let Some(address) = address else {
+            return Err(DriverError::unexpected("an address", &"none"));
         };
-        let _ = mqtt;
         Ok(Box::new(Native::new(address)))
     }
 }

@@ -7,5 +7,5 @@ mod kind;
 mod terms;
 
 pub use error::DriverError;
-pub use kind::{DriverKind, Endpoint, Operation, StreamDemand, Support};
+pub use kind::{DriverKind, Operation, StreamDemand, Support};
 pub use terms::{MqttTerms, MqttVersion};

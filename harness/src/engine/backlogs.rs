@@ -4,7 +4,6 @@ use super::streams::{StreamRun, drain_prepared, run_prepared};
 use super::{Extent, LoadError, Surroundings};
 use crate::ledger::Faults;
 use crate::message::Payloads;
-use crate::topic_choice::TopicChoice;
 use crate::wire::{Confirmation, Driver, Held, Selection, StreamTerms, hold_conversation};
 use protocol::LagPolicy;
 use std::sync::Arc;
@@ -83,7 +82,7 @@ impl BacklogRun {
             in_flight_max: Some(self.acks),
             model: None,
             seed: 0,
-            topic_choice: TopicChoice::Single,
+            topic_choice: None,
             extent: Extent::Count(self.messages),
             warmup_ns: 0,
             drain_idle_ns: IDLE_MS_MAX * NS_PER_MS,

@@ -58,7 +58,7 @@ pub fn run_crowd(
     crowd: &CrowdRun,
     surroundings: Surroundings<'_>,
 ) -> Result<CrowdOutcome, LoadError> {
-    let Surroundings { clock, interrupt, threads, on_phase } = surroundings;
+    let Surroundings { clock, interrupt, threads, generator, on_phase } = surroundings;
     let threads = threads.min(crowd.connections as usize).max(1);
     let board = Board::new(clock, interrupt.clone(), threads, 0);
     let (found, start_ns) = std::thread::scope(|scope| {
@@ -68,7 +68,7 @@ pub fn run_crowd(
             workers.push(Worker::new(crew, &board)?);
         }
         let spawned: Vec<_> =
-            workers.into_iter().map(|worker| scope.spawn(|| worker.run())).collect();
+            workers.into_iter().map(|worker| scope.spawn(|| worker.run(generator))).collect();
         let conducted = conduct(&board, crowd, on_phase);
         board.end();
         let found: Vec<Findings> = spawned.into_iter().map(join).collect();

@@ -12,7 +12,6 @@ use crate::drivers::Operation;
 use crate::intake::{Intake, Recorder};
 use crate::ledger::Ledger;
 use crate::message::{BatchStamp, Intended};
-use crate::topic_choice::TopicChoice;
 use crate::wire::{
     Conversation, Driver, Encoder, Heard, Publications, Publisher, Request, Tidings,
     hold_conversation,
@@ -75,7 +74,7 @@ pub fn measure_ceiling(
         publishers: 1,
         subscribers: 1,
         extent: Extent::DurationNs(CEILING_NS),
-        topic_choice: TopicChoice::Single,
+        topic_choice: None,
         ..stream.clone()
     };
     let mut bench = Bench::open(driver, &stream, encoder, clock)?;

@@ -35,6 +35,7 @@ pub use streams::{SlowConsumers, StreamRun, run_stream};
 
 use crate::clock::Clock;
 use crate::drivers::DriverError;
+use crate::generator_watch::GeneratorThreads;
 use crate::interrupt::Interrupt;
 
 /// Where the clients stand, as whoever watches is told.
@@ -65,6 +66,8 @@ pub struct Surroundings<'a> {
     pub interrupt: &'a Interrupt,
     /// Generator threads; at least one.
     pub threads: usize,
+    /// Who is told of each of them.
+    pub generator: &'a GeneratorThreads,
     /// Told of each phase as it begins.
     pub on_phase: &'a mut dyn FnMut(Phase),
 }

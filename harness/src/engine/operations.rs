@@ -12,7 +12,6 @@ use super::{Extent, LoadError, Phase, Surroundings};
 use crate::drivers::{DriverError, Operation};
 use crate::intake::Recorder;
 use crate::message::{MESSAGE_BYTES_MIN, Payloads};
-use crate::topic_choice::TopicChoice;
 use crate::wire::{
     Confirmation, Driver, Request, Selection, StreamTerms, hold_fill, hold_requests,
 };
@@ -90,7 +89,7 @@ impl OperationLoad {
             in_flight_max: Some(1),
             model: None,
             seed: 0,
-            topic_choice: TopicChoice::Single,
+            topic_choice: None,
             extent: match self.extent {
                 Extent::Count(count) => Extent::Count(count * u64::from(self.clients)),
                 duration => duration,
@@ -187,7 +186,7 @@ fn run_connected(
     payload: &Arc<Vec<u8>>,
     surroundings: Surroundings<'_>,
 ) -> Result<OperationOutcome, LoadError> {
-    let Surroundings { clock, interrupt, threads, on_phase } = surroundings;
+    let Surroundings { clock, interrupt, threads, generator, on_phase } = surroundings;
     let threads = threads.min(load.clients as usize).max(1);
     let board = Board::new(clock, interrupt.clone(), threads, 0);
     let shared_load = Arc::new(load.clone());
@@ -215,7 +214,7 @@ fn run_connected(
             workers.push(Worker::new(crew, &board)?);
         }
         let spawned: Vec<_> =
-            workers.into_iter().map(|worker| scope.spawn(|| worker.run())).collect();
+            workers.into_iter().map(|worker| scope.spawn(|| worker.run(generator))).collect();
         let conducted = conduct(&board, on_phase);
         let found: Vec<_> = spawned.into_iter().map(super::streams::join).collect();
         conducted.map(|times| (found, times))
@@ -292,7 +291,7 @@ pub(super) fn no_publishing() -> PublishingTerms {
         extent: Extent::Count(0),
         warmup_ns: 0,
         topics: 1,
-        topic_choice: TopicChoice::Single,
+        topic_choice: None,
         run_id: 0,
         publishers: 1,
         interval_ns: u64::MAX,

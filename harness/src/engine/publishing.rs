@@ -74,7 +74,8 @@ pub(super) struct PublishingTerms {
     pub(super) extent: Extent,
     pub(super) warmup_ns: u64,
     pub(super) topics: u32,
-    pub(super) topic_choice: TopicChoice,
+    /// Which topic each publication goes to; `None`: to the only one.
+    pub(super) topic_choice: Option<TopicChoice>,
     pub(super) run_id: u32,
     /// Publishers on all threads.
     pub(super) publishers: u32,
@@ -259,7 +260,7 @@ impl Publishing {
     }
 
     fn encode<'a>(&mut self, role: &'a mut PublisherRole, count: u32, now_ns: u64) -> &'a [u8] {
-        let topic = self.terms.topic_choice.next();
+        let topic = self.terms.topic_choice.as_mut().map_or(0, TopicChoice::draw);
         let sequence = &mut role.sequences[topic as usize];
         let intended = match self.terms.schedule {
             None => Intended::Together(now_ns),

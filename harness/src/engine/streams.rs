@@ -8,6 +8,7 @@ use super::publishing::{PublisherRole, Publishing, PublishingTerms, share};
 use super::role::{Allowance, Role, SubscriberRole};
 use super::worker::{Crew, Findings, Worker};
 use super::{Extent, LoadError, Phase, Surroundings};
+use crate::drivers::DriverError;
 use crate::intake::Recorder;
 use crate::ledger::Ledger;
 use crate::schedule::{LoadModel, Share};
@@ -48,8 +49,8 @@ pub struct StreamRun {
     pub model: Option<LoadModel>,
     /// What arrivals, and choices of topics, are drawn from.
     pub seed: u64,
-    /// Which topic each publication goes to.
-    pub topic_choice: TopicChoice,
+    /// Which topic each publication goes to; `None`: to the only one.
+    pub topic_choice: Option<TopicChoice>,
     /// Messages over all publishers, or how long they go on.
     pub extent: Extent,
     /// How long to go on beforehand, unrecorded.
@@ -97,7 +98,8 @@ impl StreamRun {
     }
 }
 
-/// Runs a stream over connections of its own.
+/// Runs a stream over connections of its own. `prepare_further` is called when its topics are made
+/// and nobody is connected.
 ///
 /// # Errors
 /// [`LoadError`] if any client fails, or on an interrupt.
@@ -105,6 +107,7 @@ pub fn run_stream(
     driver: &dyn Driver,
     stream: &StreamRun,
     surroundings: Surroundings<'_>,
+    prepare_further: impl FnOnce(&dyn Driver) -> Result<(), DriverError>,
 ) -> Result<StreamOutcome, LoadError> {
     if driver.is_in_process() {
         return run_stream_in_process(driver, stream, surroundings);
@@ -113,6 +116,7 @@ pub fn run_stream(
         hold_conversation(driver.address(), preparation.as_mut())
             .map_err(LoadError::client("preparing a stream"))?;
     }
+    prepare_further(driver).map_err(LoadError::client("preparing a stream"))?;
     let outcome = run_prepared(driver, stream, surroundings)?;
     if let Some(mut removal) = driver.removal(&stream.terms) {
         hold_conversation(driver.address(), removal.as_mut())
@@ -127,7 +131,7 @@ pub(super) fn run_prepared(
     stream: &StreamRun,
     surroundings: Surroundings<'_>,
 ) -> Result<StreamOutcome, LoadError> {
-    let Surroundings { clock, interrupt, threads, on_phase } = surroundings;
+    let Surroundings { clock, interrupt, threads, generator, on_phase } = surroundings;
     let clients = (stream.publishers + stream.subscribers) as usize;
     let threads = threads.min(clients).max(1);
     let board = Board::new(clock, interrupt.clone(), threads, stream.producers());
@@ -137,7 +141,7 @@ pub(super) fn run_prepared(
             workers.push(Worker::new(crew(driver, stream, thread, threads, clock), &board)?);
         }
         let spawned: Vec<_> =
-            workers.into_iter().map(|worker| scope.spawn(|| worker.run())).collect();
+            workers.into_iter().map(|worker| scope.spawn(|| worker.run(generator))).collect();
         let conducted = conduct(&board, stream, on_phase);
         board.end();
         let found: Vec<Findings> = spawned.into_iter().map(join).collect();
@@ -155,7 +159,7 @@ pub(super) fn drain_prepared(
     reader: u32,
     surroundings: Surroundings<'_>,
 ) -> Result<StreamOutcome, LoadError> {
-    let Surroundings { clock, interrupt, on_phase, .. } = surroundings;
+    let Surroundings { clock, interrupt, generator, on_phase, .. } = surroundings;
     let board = Board::new(clock, interrupt.clone(), 1, stream.producers());
     for (publisher, sent) in (0u32..).zip(stream.sent()) {
         board.set_sent(publisher, sent);
@@ -172,7 +176,7 @@ pub(super) fn drain_prepared(
     let worker = Worker::new(crew, &board)?;
     let silence = Patience { total_ns: u64::MAX, idle_ns: stream.drain_idle_ns };
     let (findings, start_ns) = std::thread::scope(|scope| {
-        let spawned = scope.spawn(|| worker.run());
+        let spawned = scope.spawn(|| worker.run(generator));
         on_phase(Phase::Measured);
         let conducted = (|| {
             board.conduct(Stage::Set, silence)?;

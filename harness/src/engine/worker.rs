@@ -9,6 +9,7 @@ use super::socket::{Buffers, Filled, READ_BYTES_MIN, Socket};
 use super::timer::Timer;
 use super::{Extent, LoadError};
 use crate::drivers::DriverError;
+use crate::generator_watch::GeneratorThreads;
 use crate::intake::{Intake, Recorder};
 use crate::ledger::Ledger;
 use crate::wire::{Heard, Tidings};
@@ -183,7 +184,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Goes through all stages. A failure ends them for everyone.
-    pub(super) fn run(mut self) -> Findings {
+    pub(super) fn run(mut self, generator: &GeneratorThreads) -> Findings {
+        let _entered = generator.enter(format!("load {}", self.thread));
         let mut events = Events::with_capacity(EVENTS_MAX);
         while self.stage != Stage::Over {
             if let Err(error) = self.turn(&mut events) {

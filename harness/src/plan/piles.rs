@@ -79,7 +79,7 @@ impl BrokerPlan<'_> {
         }
     }
 
-    fn restartable(&self) -> Support {
+    pub(super) fn restartable(&self) -> Support {
         if !self.broker.driver.needs_process() {
             return Support::Meaningless("there is no process to stop");
         }

@@ -1,19 +1,25 @@
-//! From what was measured, over all rounds, to the record that is kept.
+//! From what was measured, round by round, to the record that is kept.
 
 mod ceilings;
+mod crowds;
+mod operations;
 mod piles;
+mod streams;
 
 pub use ceilings::{relate_to_ceiling, relate_to_disk};
+pub use crowds::{IdleRound, StormRound};
+pub use operations::{OperationRound, OperationSum};
 pub use piles::{BacklogRound, PassRound, RestartRound};
+pub use streams::{StreamRound, StreamSum};
 
 use crate::config::LagPolicyChoice;
 use crate::ledger::Faults;
-use crate::load::{AckOutcome, OperationOutcome, StreamOutcome};
-use crate::plan::{BrokerPlan, OperationCell, StreamCell};
-use crate::process::ProcessSamples;
+use crate::plan::BrokerPlan;
+use crate::process::{CellResources, ProcessSamples};
+use crate::validity;
 use measure::{
-    Acknowledged, BrokerRun, DataPlace, HistogramSet, LatencyHistogram, LoggedHistogram,
-    OperationResult, StreamResult, rate_per_s,
+    BrokerRun, DataPlace, DriverCeiling, HistogramSet, HistogramTag, LatencyHistogram,
+    LoggedHistogram, Standing, Verdict,
 };
 use piles::{BacklogSum, RestartSum};
 use std::time::Duration;
@@ -27,39 +33,14 @@ pub struct Measured {
     pub version: String,
     /// Where its files were; `None` if it had no directory.
     pub data_place: Option<DataPlace>,
-    /// One for each cell of its plan; `None` until it was measured.
-    pub operations: Vec<Option<Timed<OperationSum>>>,
-    /// One for each cell of its plan; `None` until it was measured.
-    pub streams: Vec<Option<Timed<StreamSum>>>,
-    /// One for each cell of its plan; `None` until it was measured.
-    pub backlogs: Vec<Option<BacklogSum>>,
-    /// One for each cell of its plan; `None` until it was measured.
-    pub restarts: Vec<Option<RestartSum>>,
     /// Its process over time.
     pub samples: ProcessSamples,
-}
-
-/// A sum over rounds, and when its first round began and its last one ended.
-#[derive(Debug)]
-pub struct Timed<T> {
-    /// The sum.
-    pub sum: T,
-    /// Since the run began.
-    pub start: Duration,
-    /// Since the run began.
-    pub end: Duration,
-}
-
-/// An operation's outcomes, summed over rounds.
-#[derive(Debug)]
-pub struct OperationSum {
-    outcome: OperationOutcome,
-}
-
-/// A stream's outcomes, summed over rounds.
-#[derive(Debug)]
-pub struct StreamSum {
-    outcome: StreamOutcome,
+    operations: Vec<Option<OperationSum>>,
+    streams: Vec<StreamSum>,
+    backlogs: Vec<Option<BacklogSum>>,
+    restarts: Vec<Option<RestartSum>>,
+    storms: Vec<Vec<StormRound>>,
+    idles: Vec<Vec<IdleRound>>,
 }
 
 impl Measured {
@@ -68,90 +49,105 @@ impl Measured {
     pub fn of(plan: &BrokerPlan<'_>) -> Self {
         Self {
             operations: plan.operations.iter().map(|_| None).collect(),
-            streams: plan.streams.iter().map(|_| None).collect(),
+            streams: plan.streams.iter().map(|_| StreamSum::default()).collect(),
             backlogs: plan.backlogs.iter().map(|_| None).collect(),
             restarts: plan.restarts.iter().map(|_| None).collect(),
+            storms: vec![Vec::new(); plan.storms.len()],
+            idles: vec![Vec::new(); plan.idles.len()],
             ..Self::default()
         }
     }
 
     /// Adds a round of an operation.
-    pub fn add_operation(&mut self, cell: usize, outcome: OperationOutcome, times: [Duration; 2]) {
-        let [start, end] = times;
+    pub fn add_operation(&mut self, cell: usize, round: OperationRound, times: [Duration; 2]) {
         match &mut self.operations[cell] {
-            Some(timed) => {
-                timed.sum.add(outcome);
-                timed.end = end;
-            }
-            empty => *empty = Some(Timed { sum: OperationSum { outcome }, start, end }),
+            Some(sum) => sum.add(round, times),
+            empty => *empty = Some(OperationSum::new(round, times)),
         }
     }
 
     /// Adds a round of a stream.
-    pub fn add_stream(&mut self, cell: usize, outcome: StreamOutcome, times: [Duration; 2]) {
-        let [start, end] = times;
-        match &mut self.streams[cell] {
-            Some(timed) => {
-                timed.sum.add(&outcome);
-                timed.end = end;
-            }
-            empty => *empty = Some(Timed { sum: StreamSum { outcome }, start, end }),
-        }
+    pub fn add_stream(&mut self, cell: usize, round: StreamRound) {
+        self.streams[cell].add(round);
+    }
+
+    /// Adds a round of a storm.
+    pub fn add_storm(&mut self, cell: usize, round: StormRound) {
+        self.storms[cell].push(round);
+    }
+
+    /// Adds a round of a crowd at rest.
+    pub fn add_idle(&mut self, cell: usize, round: IdleRound) {
+        self.idles[cell].push(round);
     }
 
     /// Whether anything was measured.
     #[must_use]
     pub fn has_any(&self) -> bool {
         self.operations.iter().any(Option::is_some)
-            || self.streams.iter().any(Option::is_some)
+            || self.streams.iter().any(|sum| !sum.is_empty())
             || self.backlogs.iter().any(Option::is_some)
             || self.restarts.iter().any(Option::is_some)
+            || self.storms.iter().any(|rounds| !rounds.is_empty())
+            || self.idles.iter().any(|rounds| !rounds.is_empty())
     }
 
     /// The record of the broker; its histograms are added to `histograms`.
     #[must_use]
     pub fn record(self, plan: &BrokerPlan<'_>, histograms: &mut HistogramSet) -> BrokerRun {
         let broker = plan.broker;
-        let mut operations = Vec::new();
-        for (cell, timed) in plan.operations.iter().zip(self.operations) {
-            let Some(timed) = timed else { continue };
-            operations.push(timed.sum.result(cell, &broker.name));
-            let logged = logged(timed.sum.outcome.latencies, timed.start, timed.end);
-            histograms.add(cell.tag(&broker.name), logged);
-        }
-        let mut streams = Vec::new();
-        for (cell, timed) in plan.streams.iter().zip(self.streams) {
-            let Some(timed) = timed else { continue };
-            streams.push(timed.sum.result(cell, &broker.name));
-            let StreamOutcome { latencies, acknowledged, .. } = timed.sum.outcome;
-            if cell.shape.subscribers > 0 {
-                let logged = logged(latencies, timed.start, timed.end);
-                histograms.add(cell.tag(&broker.name), logged);
-            }
-            if let Some(acknowledged) = acknowledged {
-                let logged = logged(acknowledged.latencies, timed.start, timed.end);
-                histograms.add(cell.acks_tag(&broker.name), logged);
-            }
-        }
+        let name = broker.name.as_str();
+        let operations = plan.operations.iter().zip(self.operations);
+        let operations = operations
+            .filter_map(|(cell, sum)| Some(sum?.result(cell, name, histograms)))
+            .collect();
+        let streams = plan.streams.iter().zip(self.streams);
+        let streams = streams
+            .filter(|(_, sum)| !sum.is_empty())
+            .map(|(cell, sum)| sum.result(cell, name, histograms))
+            .collect();
+        let storms = plan.storms.iter().zip(&self.storms);
+        let storms = storms
+            .filter_map(|(cell, rounds)| crowds::storm_result(rounds, cell, name, histograms))
+            .collect();
+        let idles = plan.idles.iter().zip(&self.idles);
+        let idles = idles.filter_map(|(cell, rounds)| crowds::idle_result(rounds, cell)).collect();
         let backlogs = plan.backlogs.iter().zip(self.backlogs);
-        let backlogs = backlogs.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect();
         let restarts = plan.restarts.iter().zip(self.restarts);
-        let restarts = restarts.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect();
         BrokerRun {
             name: broker.name.clone(),
             kind: broker.driver.broker_kind(),
             version: self.version,
             command_line: self.command_line,
             driver: broker.driver.name().to_owned(),
-            guarantee: broker.guarantee.label().to_owned(),
+            guarantee: guarantee(broker.guarantee),
+            config_text: broker.config_file.clone(),
             data_place: self.data_place,
             operations,
             streams,
-            backlogs,
-            restarts,
+            backlogs: backlogs.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect(),
+            restarts: restarts.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect(),
+            storms,
+            idles,
+            outages: Vec::new(),
+            knees: Vec::new(),
             resources: self.samples.resources,
             marks: self.samples.marks,
         }
+    }
+
+    /// What the generator can do with the broker's driver, where that was measured.
+    #[must_use]
+    pub fn ceilings(&self, plan: &BrokerPlan<'_>) -> Vec<DriverCeiling> {
+        let streams = plan.streams.iter().zip(&self.streams);
+        let ceilings = streams.filter_map(|(cell, sum)| {
+            Some(DriverCeiling {
+                driver: plan.broker.driver.name().to_owned(),
+                cell: cell.label(),
+                deliveries_per_s: sum.ceiling_per_s()?,
+            })
+        });
+        ceilings.collect()
     }
 
     /// Errors that were counted, one sentence for each cell that had any.
@@ -159,8 +155,8 @@ impl Measured {
     pub fn error_warnings(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
         let cells = plan.operations.iter().zip(&self.operations);
         cells
-            .filter_map(|(cell, timed)| {
-                let errors = &timed.as_ref()?.sum.outcome.errors;
+            .filter_map(|(cell, sum)| {
+                let errors = sum.as_ref()?.errors();
                 let counted: Vec<_> =
                     errors.iter().map(|(code, count)| format!("{count} × {code}")).collect();
                 let label = cell.label();
@@ -174,17 +170,27 @@ impl Measured {
     /// Measurements in which messages did not come as promised, one sentence each.
     #[must_use]
     pub fn breaches(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
-        let streams = plan.streams.iter().zip(&self.streams).filter_map(|(cell, timed)| {
-            let faults = timed.as_ref()?.sum.outcome.faults;
-            breach(faults, cell.lag_policy).map(|breach| format!("{}: {breach}", cell.label()))
-        });
+        let streams = plan.streams.iter().zip(&self.streams);
+        let streams = streams.filter_map(|(cell, sum)| sum.breach(cell));
         let found = streams.chain(self.pile_breaches(plan));
         found.map(|breach| format!("{}: {breach}", plan.broker.name)).collect()
     }
 }
 
-fn logged(histogram: LatencyHistogram, start: Duration, end: Duration) -> LoggedHistogram {
-    LoggedHistogram { start, interval: end.saturating_sub(start), histogram }
+/// Where histograms go, and when they were recorded.
+struct Logged<'a> {
+    histograms: &'a mut HistogramSet,
+    times: [Duration; 2],
+}
+
+impl Logged<'_> {
+    /// Adds one; the tag that it was given.
+    fn add(&mut self, tag: HistogramTag, histogram: LatencyHistogram) -> HistogramTag {
+        let [start, end] = self.times;
+        let interval = end.saturating_sub(start);
+        self.histograms.add(tag.clone(), LoggedHistogram { start, interval, histogram });
+        tag
+    }
 }
 
 /// Which promise was broken; a stream that may skip may lose.
@@ -202,179 +208,69 @@ fn breach(faults: Faults, lag_policy: LagPolicyChoice) -> Option<String> {
     })
 }
 
-impl OperationSum {
-    fn add(&mut self, round: OperationOutcome) {
-        let sum = &mut self.outcome;
-        sum.count += round.count;
-        sum.duration_ns += round.duration_ns;
-        sum.latencies.merge(&round.latencies);
-        for (code, count) in round.errors {
-            *sum.errors.entry(code).or_default() += count;
+/// The verdict on all rounds: the worst, with every reason once.
+fn verdict<'a>(rounds: impl Iterator<Item = &'a validity::Verdict>) -> Verdict {
+    let mut all = Verdict::default();
+    for round in rounds {
+        all.standing = all.standing.max(standing(round.standing));
+        for reason in &round.reasons {
+            if !all.reasons.contains(reason) {
+                all.reasons.push(reason.clone());
+            }
         }
     }
+    all
+}
 
-    fn result(&self, cell: &OperationCell, broker: &str) -> OperationResult {
-        let outcome = &self.outcome;
-        OperationResult {
-            operation: cell.operation.name(),
-            clients: cell.clients,
-            count: outcome.count,
-            errors: outcome.errors.values().sum(),
-            duration_ns: outcome.duration_ns,
-            throughput_per_s: rate_per_s(outcome.count, outcome.duration_ns),
-            latency: outcome.latencies.summary(),
-            histogram: cell.tag(broker),
-        }
+fn standing(standing: validity::Standing) -> Standing {
+    match standing {
+        validity::Standing::Valid => Standing::Valid,
+        validity::Standing::Suspect => Standing::Suspect,
+        validity::Standing::Unsustainable => Standing::Unsustainable,
+        validity::Standing::Invalid => Standing::Invalid,
     }
 }
 
-impl StreamSum {
-    fn add(&mut self, round: &StreamOutcome) {
-        let sum = &mut self.outcome;
-        sum.sent += round.sent;
-        sum.expected += round.expected;
-        sum.received += round.received;
-        sum.faults += round.faults;
-        sum.duration_ns += round.duration_ns;
-        sum.latencies.merge(&round.latencies);
-        if let (Some(sum), Some(round)) = (&mut sum.acknowledged, &round.acknowledged) {
-            sum.messages += round.messages;
-            sum.duration_ns += round.duration_ns;
-            sum.latencies.merge(&round.latencies);
-        }
-    }
-
-    fn result(&self, cell: &StreamCell, broker: &str) -> StreamResult {
-        let outcome = &self.outcome;
-        let delivered_per_s = rate_per_s(outcome.received, outcome.duration_ns);
-        StreamResult {
-            shape: cell.shape,
-            payload_bytes: cell.payload_bytes as u64,
-            load: cell.load,
-            messages_sent: outcome.sent,
-            messages_expected: outcome.expected,
-            messages_received: outcome.received,
-            lost: outcome.faults.lost,
-            duplicated: outcome.faults.duplicated,
-            reordered: outcome.faults.reordered,
-            corrupted: outcome.faults.corrupted,
-            duration_ns: outcome.duration_ns,
-            sent_per_s: rate_per_s(outcome.sent, outcome.duration_ns),
-            delivered_per_s,
-            delivered_bytes_per_s: delivered_per_s * cell.payload_bytes as f64,
-            latency: outcome.latencies.summary(),
-            histogram: cell.tag(broker),
-            ratio_to_ceiling: None,
-            acknowledged: outcome
-                .acknowledged
-                .as_ref()
-                .zip(cell.acks)
-                .map(|(acks, in_flight)| acknowledged(acks, in_flight, cell, broker)),
-        }
+fn guarantee(class: crate::config::GuaranteeClass) -> measure::GuaranteeClass {
+    use crate::config::GuaranteeClass as Configured;
+    match class {
+        Configured::AtMostOnce => measure::GuaranteeClass::AtMostOnce,
+        Configured::InMemory => measure::GuaranteeClass::InMemory,
+        Configured::OperatingSystem => measure::GuaranteeClass::OperatingSystem,
+        Configured::Synced => measure::GuaranteeClass::Synced,
+        Configured::Replicated => measure::GuaranteeClass::Replicated,
     }
 }
 
-fn acknowledged(
-    outcome: &AckOutcome,
-    in_flight: u32,
-    cell: &StreamCell,
-    broker: &str,
-) -> Acknowledged {
-    let per_s = rate_per_s(outcome.messages, outcome.duration_ns);
-    Acknowledged {
-        in_flight,
-        messages: outcome.messages,
-        duration_ns: outcome.duration_ns,
-        per_s,
-        bytes_per_s: per_s * cell.payload_bytes as f64,
-        latency: outcome.latencies.summary(),
-        histogram: cell.acks_tag(broker),
-        ratio_to_disk: None,
+/// What all rounds used: times and counts are summed, of sizes the most is taken. `units`: messages
+/// delivered or acknowledged, or requests answered, in all rounds.
+fn resources<'a>(
+    rounds: impl Iterator<Item = Option<&'a CellResources>>,
+    units: u64,
+) -> Option<measure::CellResources> {
+    let mut sum: Option<measure::CellResources> = None;
+    for used in rounds.flatten() {
+        let sum = sum.get_or_insert_default();
+        sum.cpu_user_ns += used.cpu_user_ns;
+        sum.cpu_system_ns += used.cpu_system_ns;
+        sum.resident_bytes_max = sum.resident_bytes_max.max(used.resident_bytes_max);
+        sum.threads_max = sum.threads_max.max(used.threads_max);
+        let files = used.file_descriptors_max.unwrap_or(0);
+        sum.file_descriptors_max = sum.file_descriptors_max.max(files);
+        sum.context_switches_voluntary += used.context_switches_voluntary;
+        sum.context_switches_involuntary += used.context_switches_involuntary;
+        add(&mut sum.disk_written_bytes, used.disk_written_bytes);
+        add(&mut sum.disk_flushes, used.disk_flushes);
     }
+    if let (Some(sum), true) = (&mut sum, units > 0) {
+        let cpu_ns = sum.cpu_user_ns + sum.cpu_system_ns;
+        sum.cpu_us_per_delivery = Some(cpu_ns as f64 / 1000.0 / units as f64);
+    }
+    sum
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-    use crate::plan::Plan;
-
-    fn config(lag_policy: &str) -> Config {
-        Config::parse(&format!(
-            "name = \"r\"\n[[brokers]]\nname = \"n\"\ndriver = \"null\"\n\
-             [operations]\nlist = [\"publish\"]\nclients = [1]\ncount = 1\n\
-             [[streams]]\npublishers = 1\nsubscribers = 1\npayload_bytes = [16]\n\
-             messages = 1\nlag_policy = \"{lag_policy}\"\n"
-        ))
-        .unwrap()
-    }
-
-    fn operation(count: u64, errors: &[(&str, u64)]) -> OperationOutcome {
-        let mut latencies = LatencyHistogram::new();
-        latencies.record_ns_n(1000, count);
-        let errors = errors.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
-        OperationOutcome { count, errors, duration_ns: 1_000_000_000, latencies }
-    }
-
-    fn stream(faults: Faults) -> StreamOutcome {
-        StreamOutcome {
-            sent: 10,
-            expected: 10,
-            received: 10,
-            faults,
-            duration_ns: 1_000_000_000,
-            latencies: LatencyHistogram::new(),
-            acknowledged: None,
-        }
-    }
-
-    const TIMES: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
-
-    #[test]
-    fn rounds_are_summed_and_errors_named() {
-        let config = config("hold");
-        let plan = Plan::of(&config).brokers.remove(0);
-        let mut measured = Measured::of(&plan);
-        measured.add_operation(0, operation(100, &[("topic_exists", 2)]), TIMES);
-        measured.add_operation(0, operation(50, &[("topic_exists", 1)]), TIMES);
-        let warnings = measured.error_warnings(&plan);
-        assert_eq!(warnings, ["n: publish, 1 client: errors: 3 × topic_exists"]);
-        let mut histograms = HistogramSet::new();
-        let record = measured.record(&plan, &mut histograms);
-        let result = &record.operations[0];
-        assert_eq!((result.count, result.errors, result.throughput_per_s), (150, 3, 75.0));
-        assert_eq!(histograms.histogram(&result.histogram).unwrap().count(), 150);
-        assert!(record.streams.is_empty(), "what did not run is not there");
-    }
-
-    #[test]
-    fn only_a_stream_that_may_skip_may_lose() {
-        let lost = Faults { lost: 1, ..Faults::default() };
-        let doubled = Faults { duplicated: 1, ..Faults::default() };
-        for (lag_policy, faults, breaches) in
-            [("hold", lost, 1), ("skip", lost, 0), ("skip", doubled, 1), ("hold", doubled, 1)]
-        {
-            let config = config(lag_policy);
-            let plan = Plan::of(&config).brokers.remove(0);
-            let mut measured = Measured::of(&plan);
-            measured.add_stream(0, stream(faults), TIMES);
-            assert_eq!(measured.breaches(&plan).len(), breaches, "{lag_policy}, {faults:?}");
-        }
-    }
-
-    #[test]
-    fn streams_are_related_to_the_same_stream_of_the_ceiling() {
-        let config = config("hold");
-        let plan = Plan::of(&config).brokers.remove(0);
-        let run = |received| {
-            let mut measured = Measured::of(&plan);
-            let outcome = StreamOutcome { received, ..stream(Faults::default()) };
-            measured.add_stream(0, outcome, TIMES);
-            measured.record(&plan, &mut HistogramSet::new())
-        };
-        let mut brokers = [run(20), run(10)];
-        brokers[1].driver = "broker".to_owned();
-        relate_to_ceiling(&mut brokers, "null");
-        assert_eq!(brokers[1].streams[0].ratio_to_ceiling, Some(0.5));
+fn add(sum: &mut Option<u64>, more: Option<u64>) {
+    if let Some(more) = more {
+        *sum.get_or_insert(0) += more;
     }
 }

@@ -1,24 +1,30 @@
 //! A run: every broker of a configuration in turn, measured and recorded.
 
 mod cells;
+mod crowds;
 mod memory;
+mod pass;
 mod piles;
 mod up;
+mod verdicts;
 
 use crate::clock::{Clock, duration_ns};
 use crate::config::Config;
 use crate::drivers::{DriverError, DriverKind};
+use crate::engine::{LoadError, Phase};
+use crate::generator_watch::GeneratorThreads;
 use crate::interrupt::Interrupt;
-use crate::load::{LoadError, Phase};
 use crate::plan::{BrokerPlan, Plan};
 use crate::process::{self, ProcessError};
 use crate::progress::Progress;
 use crate::record::{Measured, relate_to_ceiling, relate_to_disk};
 use crate::utc;
 use crate::warnings::{self, ProcessorWatch};
-use measure::{FORMAT_VERSION, HistogramSet, MachineFacts, MeasureError, RunRecord, SkippedBroker};
-use std::num::NonZeroU64;
-use std::path::Path;
+use measure::{
+    DriverCeiling, FORMAT_VERSION, HistogramSet, MachineFacts, MeasureError, RunRecord,
+    SkippedBroker,
+};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 use up::Up;
 
@@ -61,20 +67,23 @@ pub fn run(
     let started_at_unix_ms = duration_ns(started_at) / NS_PER_MS;
     let machine = MachineFacts::read()?;
     let plan = Plan::of(config);
+    let clock = Clock::start();
     let mut run = Run {
-        clock: Clock::start(),
+        clock,
+        run_id: started_at_unix_ms as u32,
+        threads: config.generator.threads_or_cores(),
+        generator: GeneratorThreads::new(clock),
         interrupt,
         progress,
-        data_root: config.data_root.as_deref(),
-        memory_at_hand_bytes: config.memory_at_hand_bytes,
+        config,
         subjects: plan.brokers.iter().map(Subject::of).collect(),
     };
     run.build_missing(&plan)?;
     let mut warnings: Vec<String> = warnings::before_run().into_iter().collect();
     let watch = ProcessorWatch::start();
-    for _ in 0..plan.rounds {
-        for broker in &plan.brokers {
-            run.round(broker)?;
+    for round in &plan.rounds {
+        for &broker in round {
+            run.round(&plan.brokers[broker])?;
         }
     }
     let brokers_cpu_ns = run.subjects.iter().map(Subject::cpu_ns).sum();
@@ -98,6 +107,8 @@ pub fn run(
         brokers: parts.record_brokers,
         skipped: parts.skipped,
         warnings,
+        objectives: Vec::new(),
+        ceilings: parts.ceilings,
     };
     let Parts { histograms, breaches, failures, .. } = parts;
     Ok(Finished { record, histograms, breaches, failures })
@@ -109,6 +120,7 @@ struct Parts {
     record_brokers: Vec<measure::BrokerRun>,
     skipped: Vec<SkippedBroker>,
     histograms: HistogramSet,
+    ceilings: Vec<DriverCeiling>,
     warnings: Vec<String>,
     breaches: Vec<String>,
     failures: Vec<String>,
@@ -128,6 +140,7 @@ impl Parts {
         self.skipped.extend(plan.skipped.iter().cloned());
         self.warnings.extend(subject.measured.error_warnings(plan));
         self.breaches.extend(subject.measured.breaches(plan));
+        self.ceilings.extend(subject.measured.ceilings(plan));
         if subject.measured.has_any() {
             self.record_brokers.push(subject.measured.record(plan, &mut self.histograms));
         }
@@ -172,14 +185,20 @@ enum BrokerError {
     Vanished(String),
     #[error("{label}: {source}")]
     Load { label: String, source: LoadError },
+    #[error("expected payloads in {}, found: {source}; see `payload = {{ file = … }}`", path.display())]
+    Payloads { path: PathBuf, source: std::io::Error },
 }
 
 struct Run<'a> {
     clock: Clock,
+    /// What all messages of this run carry.
+    run_id: u32,
+    /// Generator threads of each piece of load.
+    threads: usize,
+    generator: GeneratorThreads,
     interrupt: &'a Interrupt,
     progress: &'a mut Progress,
-    data_root: Option<&'a Path>,
-    memory_at_hand_bytes: Option<NonZeroU64>,
+    config: &'a Config,
     /// In the order of the plan.
     subjects: Vec<Subject>,
 }
@@ -230,6 +249,12 @@ impl Run<'_> {
         }
         for (index, cell) in plan.restarts.iter().enumerate() {
             self.while_up(plan, |run, up| run.restart(plan, up, index, cell))?;
+        }
+        for (index, cell) in plan.storms.iter().enumerate() {
+            self.while_up(plan, |run, up| run.storm(plan, up, index, cell))?;
+        }
+        for (index, cell) in plan.idles.iter().enumerate() {
+            self.while_up(plan, |run, up| run.idle(plan, up, index, cell))?;
         }
         Ok(())
     }

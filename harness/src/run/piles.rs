@@ -1,8 +1,10 @@
 //! Backlogs and restarts of one broker.
 
-use super::up::Up;
+use super::up::{Target, Up};
 use super::{BrokerError, Run};
-use crate::load::{BacklogRun, build_backlog, drain_backlog, end_backlog};
+use crate::engine::{
+    BacklogRun, Built, Drained, LoadError, Surroundings, build_backlog, drain_backlog, end_backlog,
+};
 use crate::plan::{BacklogCell, BrokerPlan, PileCell, RestartCell};
 use crate::record::{BacklogRound, PassRound, RestartRound};
 use measure::PageCache;
@@ -16,13 +18,13 @@ impl Run<'_> {
         index: usize,
         cell: &BacklogCell,
     ) -> Result<(), BrokerError> {
-        let (label, run) = (cell.label(), backlog_run(index, &cell.pile));
+        let (label, run) = (cell.label(), self.backlog_run(index, &cell.pile));
         self.begin(plan, &label);
         let before = up.memory_mark();
         let building = format!("{label}, build");
-        let (built, _) = self.pass(up, &building, |driver, surroundings| {
-            build_backlog(driver, &run, surroundings)
-        })?;
+        let built =
+            self.pass(up, &building, |target, surroundings| build(target, &run, surroundings))?;
+        let built = built.outcome;
         let build = PassRound {
             messages: built.messages,
             duration_ns: built.duration_ns,
@@ -35,9 +37,10 @@ impl Run<'_> {
             }
             let mark = up.memory_mark();
             let draining = format!("{label}, {cache} drain");
-            let (drained, _) = self.pass(up, &draining, |driver, surroundings| {
-                drain_backlog(driver, &run, reader, surroundings)
+            let drained = self.pass(up, &draining, |target, surroundings| {
+                drain(target, &run, reader, surroundings)
             })?;
+            let drained = drained.outcome;
             let pass = PassRound {
                 messages: drained.messages,
                 duration_ns: drained.duration_ns,
@@ -59,15 +62,15 @@ impl Run<'_> {
         index: usize,
         cell: &RestartCell,
     ) -> Result<(), BrokerError> {
-        let (label, run) = (cell.label(), backlog_run(index, &cell.pile));
+        let (label, run) = (cell.label(), self.backlog_run(index, &cell.pile));
         self.begin(plan, &label);
         let building = format!("{label}, build");
-        self.pass(up, &building, |driver, surroundings| build_backlog(driver, &run, surroundings))?;
+        self.pass(up, &building, |target, surroundings| build(target, &run, surroundings))?;
         let times = self.start_again(plan, up, cell.stop)?;
         let draining = format!("{label}, drain");
-        let (drained, _) = self.pass(up, &draining, |driver, surroundings| {
-            drain_backlog(driver, &run, 0, surroundings)
-        })?;
+        let drained =
+            self.pass(up, &draining, |target, surroundings| drain(target, &run, 0, surroundings))?;
+        let drained = drained.outcome;
         self.end(up, &label, &run)?;
         let round = RestartRound {
             stop_ns: times.stop_ns,
@@ -80,19 +83,46 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn end(&mut self, up: &Up, label: &str, run: &BacklogRun) -> Result<(), BrokerError> {
-        end_backlog(up.driver.as_ref(), run)
-            .map_err(|source| BrokerError::Load { label: label.to_owned(), source })
+    fn end(&mut self, up: &mut Up, label: &str, run: &BacklogRun) -> Result<(), BrokerError> {
+        let ended = match &mut up.target {
+            Target::Wire(driver) => end_backlog(driver.as_ref(), run),
+            Target::Disk(disk) => disk.end_backlog(run),
+        };
+        ended.map_err(|source| BrokerError::Load { label: label.to_owned(), source })
+    }
+
+    fn backlog_run(&self, index: usize, pile: &PileCell) -> BacklogRun {
+        BacklogRun {
+            topic: format!("backlog-{index}"),
+            messages: pile.messages,
+            payload_bytes: pile.payload_bytes,
+            publishers: pile.publishers,
+            batch: pile.batch,
+            acks: pile.acks,
+            run_id: self.run_id,
+        }
     }
 }
 
-fn backlog_run(index: usize, pile: &PileCell) -> BacklogRun {
-    BacklogRun {
-        topic: format!("backlog-{index}"),
-        messages: pile.messages,
-        payload_bytes: pile.payload_bytes,
-        publishers: pile.publishers,
-        batch: pile.batch,
-        acks: pile.acks,
+fn build(
+    target: &mut Target,
+    run: &BacklogRun,
+    surroundings: Surroundings<'_>,
+) -> Result<Built, LoadError> {
+    match target {
+        Target::Wire(driver) => build_backlog(driver.as_ref(), run, surroundings),
+        Target::Disk(disk) => disk.build_backlog(run, surroundings),
+    }
+}
+
+fn drain(
+    target: &mut Target,
+    run: &BacklogRun,
+    reader: u32,
+    surroundings: Surroundings<'_>,
+) -> Result<Drained, LoadError> {
+    match target {
+        Target::Wire(driver) => drain_backlog(driver.as_ref(), run, reader, surroundings),
+        Target::Disk(disk) => disk.drain_backlog(run, surroundings),
     }
 }

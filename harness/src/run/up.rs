@@ -3,21 +3,31 @@
 use super::{BrokerError, Run, Standing};
 use crate::clock::duration_ns;
 use crate::config::BrokerConfig;
-use crate::drivers::{Driver, DriverError, Endpoint};
+use crate::disk::Disk;
+use crate::drivers::{DriverError, DriverKind};
 use crate::plan::BrokerPlan;
 use crate::process::{
     BrokerProcess, DataDir, Launch, ProcessError, ProcessSamples, Sampler, Started,
 };
+use crate::wire::{Driver, Request, hold_conversation, hold_requests};
 use measure::StopKind;
 use std::path::Path;
 
 /// What speaks to a broker, what watches it, and where its files are.
 pub(super) struct Up {
-    pub(super) driver: Box<dyn Driver>,
+    pub(super) target: Target,
     pub(super) process: Option<BrokerProcess>,
     pub(super) sampler: Option<Sampler>,
     /// Outlives the process, since a broker that runs would miss it.
     data_dir: Option<DataDir>,
+}
+
+/// What load is put on.
+pub(super) enum Target {
+    /// Whatever is spoken to.
+    Wire(Box<dyn Driver>),
+    /// Files.
+    Disk(Disk),
 }
 
 /// What a restart took.
@@ -35,7 +45,7 @@ impl Run<'_> {
         let subject = &mut self.subjects[plan.index];
         let broker = plan.broker;
         let data_dir = match plan.has_data_dir() {
-            true => Some(DataDir::create(self.data_root)?),
+            true => Some(DataDir::create(self.config.data_root.as_deref())?),
             false => None,
         };
         let directory = data_dir.as_ref().map(DataDir::path);
@@ -50,8 +60,8 @@ impl Run<'_> {
                 }
             },
         };
-        let driver = open_driver(broker, process.as_ref(), directory)?;
-        make_idle_topics(driver.as_ref(), broker.idle_topics)?;
+        let target = open_target(broker, process.as_ref(), directory)?;
+        make_idle_topics(&target, broker.idle_topics)?;
         let clock = *subject.clock.get_or_insert_with(crate::clock::Clock::start);
         subject.measured.data_place = data_dir.as_ref().map(|data_dir| data_dir.place().clone());
         let sampler = match &process {
@@ -63,7 +73,7 @@ impl Run<'_> {
                 Some(Sampler::start(process.id(), clock, before)?)
             }
         };
-        Ok(Some(Up { driver, process, sampler, data_dir }))
+        Ok(Some(Up { target, process, sampler, data_dir }))
     }
 
     /// Stops the broker and starts it again on the same directory.
@@ -90,7 +100,7 @@ impl Run<'_> {
         let clock = *self.subjects[plan.index].clock.get_or_insert(self.clock);
         let sampler = Sampler::start(process.id(), clock, samples)?;
         let resident_bytes = sampler.sample_now().map_or(0, |sample| sample.resident_bytes);
-        up.driver = open_driver(plan.broker, Some(&process), directory)?;
+        up.target = open_target(plan.broker, Some(&process), directory)?;
         up.process = Some(process);
         up.sampler = Some(sampler);
         Ok(RestartTimes { stop_ns, ready_ns, stored_bytes, resident_bytes })
@@ -145,30 +155,32 @@ fn launch<'a>(
     }
 }
 
-fn open_driver(
+fn open_target(
     broker: &BrokerConfig,
     process: Option<&BrokerProcess>,
     directory: Option<&Path>,
-) -> Result<Box<dyn Driver>, DriverError> {
+) -> Result<Target, DriverError> {
+    if let (DriverKind::Disk, Some(directory)) = (broker.driver, directory) {
+        let mut disk = Disk::new(directory.to_owned());
+        disk.check()?;
+        return Ok(Target::Disk(disk));
+    }
     let address = process.map(BrokerProcess::address).or(broker.address);
-    let endpoint = match (address, directory) {
-        (Some(address), _) => Endpoint::Address(address),
-        (None, Some(directory)) => Endpoint::Directory(directory.to_owned()),
-        (None, None) => Endpoint::InProcess,
-    };
-    let driver = broker.driver.open(endpoint, broker.mqtt.unwrap_or_default())?;
-    driver.check()?;
-    Ok(driver)
+    let driver = broker.driver.open(address, broker)?;
+    if !driver.is_in_process() {
+        hold_conversation(driver.address(), driver.idler(u32::MAX).as_mut())?;
+    }
+    Ok(Target::Wire(driver))
 }
 
 /// Makes topics that nobody uses. A broker that runs on may have them from a round before.
-fn make_idle_topics(driver: &dyn Driver, count: u32) -> Result<(), DriverError> {
-    if count == 0 {
-        return Ok(());
-    }
-    let mut client = driver.operation_client()?;
+fn make_idle_topics(target: &Target, count: u32) -> Result<(), DriverError> {
+    let Target::Wire(driver) = target else { return Ok(()) };
     for index in 0..count {
-        match client.create(&format!("idle-{index}")) {
+        let topic = format!("idle-{index}");
+        let mut operator = driver.operator(u32::MAX);
+        let request = Request::Create { topic: &topic };
+        match hold_requests(driver.address(), operator.as_mut(), [request]) {
             Ok(()) | Err(DriverError::Refused { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -1,0 +1,153 @@
+//! What streams come to.
+
+use crate::config::{self, Drive, StreamConfig, StreamExtent};
+use crate::drivers::StreamDemand;
+use crate::schedule::{self, LoadModel};
+use measure::{HistogramTag, StreamLoad, StreamShape};
+
+const DELIVERIES_PER_S_GUESS: f64 = 2_000_000.0;
+const DRAIN_MS_GUESS: u64 = 100;
+const CEILING_MS_GUESS: u64 = 150;
+
+/// What a search measures, at most, as a guess.
+const ATTEMPTS_GUESS: u64 = 20;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// One stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamCell {
+    /// Its place among the configuration's streams.
+    pub index: usize,
+    /// What is asked.
+    pub config: StreamConfig,
+}
+
+impl StreamCell {
+    pub(super) fn new(index: usize, config: &StreamConfig) -> Self {
+        Self { index, config: config.clone() }
+    }
+
+    /// Who sends to whom.
+    #[must_use]
+    pub fn shape(&self) -> StreamShape {
+        StreamShape::new(self.config.publishers, self.config.subscribers)
+    }
+
+    /// In progress and phase marks, e.g. `stream 1→50, 100 B, saturating`, or with
+    /// acknowledgements `stream 1→0, 100 B, saturating, 64 in flight`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("stream {}", self.config.label())
+    }
+
+    /// The label, and what it does not say.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("{}, {} a write", self.label(), self.config.batch)
+    }
+
+    /// How its loads are recorded; that of a search is what it found.
+    #[must_use]
+    pub fn load_at(&self, rate_per_s: Option<f64>) -> StreamLoad {
+        match (&self.config.drive, rate_per_s) {
+            (Drive::Load(load), _) => recorded_load(load),
+            (Drive::FindMax(search), rate) => recorded_load(&search.load_at(rate.unwrap_or(0.0))),
+        }
+    }
+
+    /// When its messages are due; `None`: as fast as the broker takes them.
+    #[must_use]
+    pub fn model(&self) -> Option<LoadModel> {
+        let duration_ms = match self.config.extent {
+            StreamExtent::DurationMs(duration_ms) => duration_ms,
+            StreamExtent::Messages(_) => 1000,
+        };
+        self.config.load().and_then(|load| model(load, duration_ms))
+    }
+
+    /// Its histograms' place in the log.
+    #[must_use]
+    pub fn tag(&self, broker: &str) -> HistogramTag {
+        HistogramTag::new(broker).part(&self.label())
+    }
+
+    pub(super) fn estimated_ms(&self) -> u64 {
+        let config = &self.config;
+        let measured_ms = match (config.extent, config.load().and_then(offered_per_s)) {
+            (StreamExtent::DurationMs(duration_ms), _) => duration_ms,
+            (StreamExtent::Messages(messages), Some(rate)) => {
+                (messages as f64 / rate * 1000.0) as u64
+            }
+            (StreamExtent::Messages(messages), None) => {
+                let deliveries = messages as f64 * f64::from(config.subscribers.max(1));
+                (deliveries / DELIVERIES_PER_S_GUESS * 1000.0) as u64
+            }
+        };
+        let once = config.warmup_ms + measured_ms + DRAIN_MS_GUESS;
+        match config.drive {
+            Drive::Load(_) => once + CEILING_MS_GUESS,
+            Drive::FindMax(_) => once * ATTEMPTS_GUESS + CEILING_MS_GUESS,
+        }
+    }
+}
+
+fn offered_per_s(load: &config::StreamLoad) -> Option<f64> {
+    load.offered_per_s()
+}
+
+pub(super) fn demand(stream: &StreamConfig) -> StreamDemand {
+    match (stream.in_flight(), stream.subscribers) {
+        (None, _) => StreamDemand::Delivered,
+        (Some(_), 0) => StreamDemand::Acknowledged,
+        (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
+    }
+}
+
+/// A configured load, as the record names it.
+#[must_use]
+pub fn recorded_load(load: &config::StreamLoad) -> StreamLoad {
+    match load.clone() {
+        config::StreamLoad::Saturating => StreamLoad::Saturating,
+        config::StreamLoad::Closed { in_flight } => StreamLoad::Closed { in_flight },
+        config::StreamLoad::Open { rate_per_s, arrivals } => {
+            let arrivals = match arrivals {
+                config::Arrivals::Constant => measure::Arrivals::Constant,
+                config::Arrivals::Poisson => measure::Arrivals::Poisson,
+            };
+            StreamLoad::Open { rate_per_s, arrivals }
+        }
+        config::StreamLoad::Steps { rates_per_s, step_ms } => {
+            StreamLoad::Steps { rates_per_s, step_ms }
+        }
+        config::StreamLoad::Ramp { from_per_s, to_per_s } => {
+            StreamLoad::Ramp { from_per_s, to_per_s }
+        }
+        config::StreamLoad::Burst { rate_per_s, burst_messages, every_ms } => {
+            StreamLoad::Burst { rate_per_s, burst_messages, every_ms }
+        }
+    }
+}
+
+/// A configured load as a schedule over a phase of so long.
+pub(crate) fn model(load: &config::StreamLoad, duration_ms: u64) -> Option<LoadModel> {
+    match load.clone() {
+        config::StreamLoad::Saturating | config::StreamLoad::Closed { .. } => None,
+        config::StreamLoad::Open { rate_per_s, arrivals } => {
+            let arrivals = match arrivals {
+                config::Arrivals::Constant => schedule::Arrivals::Constant,
+                config::Arrivals::Poisson => schedule::Arrivals::Poisson,
+            };
+            Some(LoadModel::Open { rate_per_s, arrivals })
+        }
+        config::StreamLoad::Steps { rates_per_s, step_ms } => {
+            Some(LoadModel::Steps { rates_per_s, step_ns: step_ms * NS_PER_MS })
+        }
+        config::StreamLoad::Ramp { from_per_s, to_per_s } => {
+            Some(LoadModel::Ramp { from_per_s, to_per_s, over_ns: duration_ms * NS_PER_MS })
+        }
+        config::StreamLoad::Burst { rate_per_s, burst_messages, every_ms } => {
+            Some(LoadModel::Burst { rate_per_s, burst_messages, every_ns: every_ms * NS_PER_MS })
+        }
+    }
+}
