@@ -6,11 +6,11 @@ mod piles;
 pub use piles::{BacklogCell, PileCell, RestartCell};
 
 use crate::config::{
-    BrokerConfig, Config, LagPolicyChoice, OperationsConfig, OperationsExtent, StreamConfig,
-    StreamExtent,
+    BrokerConfig, Config, LagPolicyChoice, LoadChoice, OperationsConfig, OperationsExtent,
+    StreamConfig, StreamExtent,
 };
 use crate::drivers::{Operation, StreamDemand, Support};
-use measure::{HistogramTag, SkippedBroker, StreamLoad, StreamShape};
+use measure::{HistogramTag, SkippedBroker, StreamShape};
 use std::fmt::Write as _;
 
 /// Guesses for loads that are given as a number and not as a time.
@@ -84,7 +84,7 @@ pub struct StreamCell {
     /// What the broker is to do when a subscriber falls behind.
     pub lag_policy: LagPolicyChoice,
     /// How hard the publishers push.
-    pub load: StreamLoad,
+    pub load: LoadChoice,
 }
 
 impl<'a> Plan<'a> {
@@ -304,7 +304,7 @@ impl StreamCell {
     #[must_use]
     pub fn tag(&self, broker: &str) -> HistogramTag {
         let payload_bytes = self.payload_bytes as u64;
-        let tag = HistogramTag::for_stream(broker, self.shape, payload_bytes, self.load);
+        let tag = HistogramTag::for_stream(broker, self.shape, payload_bytes, &self.load.into());
         match self.acks {
             None => tag,
             Some(acks) => tag.part(&format!("{acks}-in-flight")),
@@ -320,10 +320,10 @@ impl StreamCell {
     fn estimated_ms(&self) -> u64 {
         let measured_ms = match (self.extent, self.load) {
             (StreamExtent::DurationMs(duration_ms), _) => duration_ms,
-            (StreamExtent::Messages(messages), StreamLoad::RatePerS(rate)) => {
+            (StreamExtent::Messages(messages), LoadChoice::RatePerS(rate)) => {
                 (messages as f64 / rate * 1000.0) as u64
             }
-            (StreamExtent::Messages(messages), StreamLoad::Saturating) => {
+            (StreamExtent::Messages(messages), LoadChoice::Saturating) => {
                 let deliveries = messages as f64 * f64::from(self.shape.subscribers.max(1));
                 (deliveries / DELIVERIES_PER_S_GUESS * 1000.0) as u64
             }

@@ -4,10 +4,11 @@ mod brokers;
 mod piles;
 
 use super::keys::{ConfigKeys, OperationsKeys, StreamKeys};
-use super::{Config, ConfigError, OperationsConfig, OperationsExtent, StreamConfig, StreamExtent};
+use super::{
+    Config, ConfigError, LoadChoice, OperationsConfig, OperationsExtent, StreamConfig, StreamExtent,
+};
 use crate::drivers::Operation;
 use crate::message::MESSAGE_BYTES_MIN;
-use measure::StreamLoad;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -181,7 +182,7 @@ impl Check<'_> {
         }
         let batch = self.within("batch", keys.batch.as_ref(), &BATCH_RANGE, BATCH_DEFAULT)?;
         let load = self.load(keys.load.as_ref())?;
-        if let (Some(acks), StreamLoad::RatePerS(_)) = (&keys.acks, load) {
+        if let (Some(acks), LoadChoice::RatePerS(_)) = (&keys.acks, load) {
             let expected = "none at a fixed rate: who waits for acknowledgements keeps no pace";
             return Err(self.impossible("acks", acks, expected, acks.as_ref().to_string()));
         }
@@ -237,10 +238,10 @@ impl Check<'_> {
         }
     }
 
-    fn load(&self, load: Option<&Spanned<StreamLoad>>) -> Result<StreamLoad, ConfigError> {
-        let Some(load) = load else { return Ok(StreamLoad::Saturating) };
+    fn load(&self, load: Option<&Spanned<LoadChoice>>) -> Result<LoadChoice, ConfigError> {
+        let Some(load) = load else { return Ok(LoadChoice::Saturating) };
         match *load.as_ref() {
-            StreamLoad::RatePerS(rate) if !(rate > 0.0 && rate <= RATE_PER_S_MAX) => {
+            LoadChoice::RatePerS(rate) if !(rate > 0.0 && rate <= RATE_PER_S_MAX) => {
                 let expected = format!("a rate_per_s over 0, at most {RATE_PER_S_MAX}");
                 Err(self.impossible("load", load, expected, rate.to_string()))
             }

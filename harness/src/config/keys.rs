@@ -1,8 +1,8 @@
 //! The keys of a configuration as they are written, each with its place in the text.
 
-use super::LagPolicyChoice;
+use super::{LagPolicyChoice, LoadChoice};
 use crate::drivers::{DriverKind, MqttVersion, Operation};
-use measure::{PageCache, StopKind, StreamLoad};
+use measure::{PageCache, StopKind};
 use serde::Deserialize;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ pub(super) struct StreamKeys {
     pub(super) duration_ms: Option<Spanned<u64>>,
     pub(super) messages: Option<Spanned<u64>>,
     pub(super) warmup_ms: Option<Spanned<u64>>,
-    pub(super) load: Option<Spanned<StreamLoad>>,
+    pub(super) load: Option<Spanned<LoadChoice>>,
     pub(super) lag_policy: Option<LagPolicyChoice>,
 }
 

@@ -91,6 +91,7 @@ pub use error::ConfigError;
 use crate::drivers::{DriverKind, MqttTerms, Operation};
 use measure::{PageCache, StopKind, StreamLoad};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -209,7 +210,7 @@ pub struct StreamConfig {
     /// What the broker is to do when a subscriber falls behind.
     pub lag_policy: LagPolicyChoice,
     /// How hard the publishers push.
-    pub load: StreamLoad,
+    pub load: LoadChoice,
 }
 
 /// How long a stream goes on.
@@ -277,6 +278,31 @@ pub enum LagPolicyChoice {
     Hold,
     /// Skip what the topic no longer holds: losses are counted, and allowed.
     Skip,
+}
+
+/// How hard a stream's publishers push.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadChoice {
+    /// As fast as the broker takes it.
+    Saturating,
+    /// At this many messages per second over all publishers, whatever the broker does.
+    RatePerS(f64),
+}
+
+impl From<LoadChoice> for StreamLoad {
+    fn from(choice: LoadChoice) -> Self {
+        match choice {
+            LoadChoice::Saturating => Self::Saturating,
+            LoadChoice::RatePerS(rate_per_s) => Self::at_rate(rate_per_s),
+        }
+    }
+}
+
+impl fmt::Display for LoadChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        StreamLoad::from(*self).fmt(f)
+    }
 }
 
 impl Config {
