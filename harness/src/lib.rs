@@ -20,6 +20,7 @@ pub mod intake;
 pub mod interrupt;
 pub mod ledger;
 pub mod listing;
+pub mod live;
 pub mod load;
 pub mod message;
 pub mod pace;
