@@ -29,7 +29,6 @@ pub mod message;
 pub mod payloads;
 pub mod plan;
 pub mod process;
-pub mod progress;
 pub mod random;
 pub mod record;
 pub mod run;

@@ -7,8 +7,8 @@ use harness::drivers::DriverKind;
 use harness::explain::{self, Limits};
 use harness::init::{self, InitError};
 use harness::interrupt::Interrupt;
+use harness::live::{Live, LivePlan};
 use harness::plan::Plan;
-use harness::progress::Progress;
 use harness::run::{Finished, RunError, run};
 use harness::{listing, table};
 use measure::ResultsDir;
@@ -114,9 +114,15 @@ fn read(path: &Path) -> Result<Config, UsageError> {
 
 fn run_to_report(config: &Config, out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::on_signals().context("cannot listen to Ctrl-C")?;
-    let mut progress = Progress::on_stderr(Plan::of(config).cells());
-    let ran = run(config, &interrupt, &mut progress);
-    progress.finish();
+    let plan = Plan::of(config);
+    let live_plan = LivePlan {
+        title: config.name.clone(),
+        cells: plan.cells(),
+        estimated_ms: plan.estimated_ms(),
+    };
+    let mut live = Live::on_stderr(live_plan);
+    let ran = run(config, &interrupt, &mut live);
+    live.finish();
     let finished = match ran {
         Ok(finished) => finished,
         Err(error @ RunError::Interrupted) => {

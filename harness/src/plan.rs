@@ -250,7 +250,9 @@ impl<'a> BrokerPlan<'a> {
         self.skipped.push(SkippedBroker { name, reason: reason.to_owned() });
     }
 
-    fn estimated_ms(&self) -> u64 {
+    /// About how long it takes.
+    #[must_use]
+    pub fn estimated_ms(&self) -> u64 {
         let operations: u64 = self.operations.iter().map(OperationCell::estimated_ms).sum();
         let streams: u64 = self.streams.iter().map(StreamCell::estimated_ms).sum();
         let backlogs: u64 = self.backlogs.iter().map(BacklogCell::estimated_ms).sum();
@@ -283,7 +285,9 @@ impl OperationCell {
         HistogramTag::for_operation(broker, &self.operation.name(), self.clients)
     }
 
-    fn estimated_ms(&self) -> u64 {
+    /// About how long it takes.
+    #[must_use]
+    pub fn estimated_ms(&self) -> u64 {
         let measured_ms = match self.extent {
             OperationsExtent::DurationMs(duration_ms) => duration_ms,
             OperationsExtent::Count(count) => {

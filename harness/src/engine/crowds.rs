@@ -58,7 +58,8 @@ pub fn run_crowd(
     crowd: &CrowdRun,
     surroundings: Surroundings<'_>,
 ) -> Result<CrowdOutcome, LoadError> {
-    let Surroundings { clock, interrupt, threads, generator, on_phase } = surroundings;
+    let Surroundings { clock, interrupt, threads, generator, live, on_phase } = surroundings;
+    let mut writers = live.writers().into_iter();
     let threads = threads.min(crowd.connections as usize).max(1);
     let board = Board::new(clock, interrupt.clone(), threads, 0);
     let (found, start_ns) = std::thread::scope(|scope| {
@@ -67,8 +68,13 @@ pub fn run_crowd(
             let crew = crew(driver, crowd, thread, threads, clock);
             workers.push(Worker::new(crew, &board)?);
         }
-        let spawned: Vec<_> =
-            workers.into_iter().map(|worker| scope.spawn(|| worker.run(generator))).collect();
+        let spawned: Vec<_> = workers
+            .into_iter()
+            .map(|worker| {
+                let writer = writers.next();
+                scope.spawn(move || worker.run(generator, writer))
+            })
+            .collect();
         let conducted = conduct(&board, crowd, on_phase);
         board.end();
         let found: Vec<Findings> = spawned.into_iter().map(join).collect();

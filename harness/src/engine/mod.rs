@@ -37,6 +37,8 @@ use crate::clock::Clock;
 use crate::drivers::DriverError;
 use crate::generator_watch::GeneratorThreads;
 use crate::interrupt::Interrupt;
+use crate::live::LiveFigures;
+use std::sync::Arc;
 
 /// Where the clients stand, as whoever watches is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct Surroundings<'a> {
     pub threads: usize,
     /// Who is told of each of them.
     pub generator: &'a GeneratorThreads,
+    /// Where they tell how it goes, for whoever watches; one writer for each thread.
+    pub live: &'a Arc<LiveFigures>,
     /// Told of each phase as it begins.
     pub on_phase: &'a mut dyn FnMut(Phase),
 }

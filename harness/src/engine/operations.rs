@@ -186,7 +186,8 @@ fn run_connected(
     payload: &Arc<Vec<u8>>,
     surroundings: Surroundings<'_>,
 ) -> Result<OperationOutcome, LoadError> {
-    let Surroundings { clock, interrupt, threads, generator, on_phase } = surroundings;
+    let Surroundings { clock, interrupt, threads, generator, live, on_phase } = surroundings;
+    let mut writers = live.writers().into_iter();
     let threads = threads.min(load.clients as usize).max(1);
     let board = Board::new(clock, interrupt.clone(), threads, 0);
     let shared_load = Arc::new(load.clone());
@@ -213,8 +214,13 @@ fn run_connected(
             };
             workers.push(Worker::new(crew, &board)?);
         }
-        let spawned: Vec<_> =
-            workers.into_iter().map(|worker| scope.spawn(|| worker.run(generator))).collect();
+        let spawned: Vec<_> = workers
+            .into_iter()
+            .map(|worker| {
+                let writer = writers.next();
+                scope.spawn(move || worker.run(generator, writer))
+            })
+            .collect();
         let conducted = conduct(&board, on_phase);
         let found: Vec<_> = spawned.into_iter().map(super::streams::join).collect();
         conducted.map(|times| (found, times))

@@ -131,7 +131,8 @@ pub(super) fn run_prepared(
     stream: &StreamRun,
     surroundings: Surroundings<'_>,
 ) -> Result<StreamOutcome, LoadError> {
-    let Surroundings { clock, interrupt, threads, generator, on_phase } = surroundings;
+    let Surroundings { clock, interrupt, threads, generator, live, on_phase } = surroundings;
+    let mut writers = live.writers().into_iter();
     let clients = (stream.publishers + stream.subscribers) as usize;
     let threads = threads.min(clients).max(1);
     let board = Board::new(clock, interrupt.clone(), threads, stream.producers());
@@ -140,8 +141,13 @@ pub(super) fn run_prepared(
         for thread in 0..threads {
             workers.push(Worker::new(crew(driver, stream, thread, threads, clock), &board)?);
         }
-        let spawned: Vec<_> =
-            workers.into_iter().map(|worker| scope.spawn(|| worker.run(generator))).collect();
+        let spawned: Vec<_> = workers
+            .into_iter()
+            .map(|worker| {
+                let writer = writers.next();
+                scope.spawn(move || worker.run(generator, writer))
+            })
+            .collect();
         let conducted = conduct(&board, stream, on_phase);
         board.end();
         let found: Vec<Findings> = spawned.into_iter().map(join).collect();
@@ -159,7 +165,7 @@ pub(super) fn drain_prepared(
     reader: u32,
     surroundings: Surroundings<'_>,
 ) -> Result<StreamOutcome, LoadError> {
-    let Surroundings { clock, interrupt, generator, on_phase, .. } = surroundings;
+    let Surroundings { clock, interrupt, generator, live, on_phase, .. } = surroundings;
     let board = Board::new(clock, interrupt.clone(), 1, stream.producers());
     for (publisher, sent) in (0u32..).zip(stream.sent()) {
         board.set_sent(publisher, sent);
@@ -176,7 +182,7 @@ pub(super) fn drain_prepared(
     let worker = Worker::new(crew, &board)?;
     let silence = Patience { total_ns: u64::MAX, idle_ns: stream.drain_idle_ns };
     let (findings, start_ns) = std::thread::scope(|scope| {
-        let spawned = scope.spawn(|| worker.run(generator));
+        let spawned = scope.spawn(|| worker.run(generator, live.writers().into_iter().next()));
         on_phase(Phase::Measured);
         let conducted = (|| {
             board.conduct(Stage::Set, silence)?;

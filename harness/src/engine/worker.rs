@@ -12,6 +12,7 @@ use crate::drivers::DriverError;
 use crate::generator_watch::GeneratorThreads;
 use crate::intake::{Intake, Recorder};
 use crate::ledger::Ledger;
+use crate::live::{LiveCounts, LiveWriter};
 use crate::wire::{Heard, Tidings};
 use measure::LatencyHistogram;
 use mio::event::Event;
@@ -132,6 +133,7 @@ pub(super) struct Worker<'a> {
     spin_ns: u64,
     cpu_start_ns: u64,
     cpu_ns: u64,
+    live: Option<LiveWriter>,
     shared: Vec<u8>,
     output: Vec<u8>,
 }
@@ -178,13 +180,19 @@ impl<'a> Worker<'a> {
             spin_ns: crew.spin_ns,
             cpu_start_ns: 0,
             cpu_ns: 0,
+            live: None,
             shared: vec![0; READ_BYTES_MIN],
             output: Vec::new(),
         })
     }
 
     /// Goes through all stages. A failure ends them for everyone.
-    pub(super) fn run(mut self, generator: &GeneratorThreads) -> Findings {
+    pub(super) fn run(
+        mut self,
+        generator: &GeneratorThreads,
+        live: Option<LiveWriter>,
+    ) -> Findings {
+        self.live = live;
         let _entered = generator.enter(format!("load {}", self.thread));
         let mut events = Events::with_capacity(EVENTS_MAX);
         while self.stage != Stage::Over {
@@ -206,6 +214,7 @@ impl<'a> Worker<'a> {
         self.publish()?;
         self.arrive_if_done();
         self.board.set_received(self.thread, self.activity + self.recorder.taken());
+        self.tell_live();
         self.wait(events)?;
         for event in &*events {
             match event.token() {
@@ -214,6 +223,28 @@ impl<'a> Worker<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Tells whoever watches how it goes, four times a second.
+    fn tell_live(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let now_ns = self.board.clock.now_ns();
+        if !live.is_due(now_ns) {
+            return;
+        }
+        let published = &self.publishing.published;
+        let counts = LiveCounts {
+            sent: published.sent,
+            delivered: self.recorder.received(),
+            acknowledged: published.acknowledged + self.tally.latencies.count(),
+            errors: self.tally.errors.values().sum(),
+        };
+        let (groups, tally) = (self.recorder.groups(), &self.tally);
+        live.write(now_ns, counts, |latencies| {
+            groups.iter().for_each(|group| latencies.merge(&group.response));
+            latencies.merge(&published.acknowledgement);
+            latencies.merge(&tally.latencies);
+        });
     }
 
     fn enter(&mut self, stage: Stage) -> Result<(), LoadError> {

@@ -149,7 +149,9 @@ impl BacklogCell {
         format!("{}, then read {}", self.label(), drains.join(" and "))
     }
 
-    pub(super) fn estimated_ms(&self) -> u64 {
+    /// About how long it takes.
+    #[must_use]
+    pub fn estimated_ms(&self) -> u64 {
         self.pile.build_ms() + self.drains.len() as u64 * self.pile.drain_ms()
     }
 }
@@ -161,7 +163,9 @@ impl RestartCell {
         format!("{} restart, {}", self.stop, self.pile.label())
     }
 
-    pub(super) fn estimated_ms(&self) -> u64 {
+    /// About how long it takes.
+    #[must_use]
+    pub fn estimated_ms(&self) -> u64 {
         self.pile.build_ms() + 2 * self.pile.drain_ms()
     }
 }

@@ -72,7 +72,9 @@ impl StreamCell {
         HistogramTag::new(broker).part(&self.label())
     }
 
-    pub(super) fn estimated_ms(&self) -> u64 {
+    /// About how long it takes.
+    #[must_use]
+    pub fn estimated_ms(&self) -> u64 {
         let config = &self.config;
         let measured_ms = match (config.extent, config.load().and_then(offered_per_s)) {
             (StreamExtent::DurationMs(duration_ms), _) => duration_ms,

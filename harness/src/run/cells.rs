@@ -8,14 +8,16 @@ use crate::config::{
 };
 use crate::drivers::DriverError;
 use crate::engine::{
-    Ceiling, Extent, LoadError, OperationLoad, SlowConsumers, StreamOutcome, StreamRun,
-    measure_ceiling, run_operation, run_stream,
+    Ceiling, Extent, OperationLoad, SlowConsumers, StreamOutcome, StreamRun, measure_ceiling,
+    run_operation, run_stream,
 };
+use crate::live::{CellEnd, CellStanding, LiveCell};
 use crate::message::Payloads;
 use crate::plan::{BrokerPlan, OperationCell, StreamCell};
 use crate::record::{OperationRound, StreamRound};
 use crate::schedule::LoadModel;
 use crate::topic_choice::TopicChoice;
+use crate::validity::{Standing, Verdict};
 use crate::wire::{Confirmation, Request, Selection, StreamTerms, hold_requests};
 use protocol::LagPolicy;
 use std::sync::Arc;
@@ -46,12 +48,13 @@ impl Run<'_> {
         cell: &OperationCell,
     ) -> Result<(), BrokerError> {
         let (label, load) = (cell.label(), operation_load(index, cell));
-        self.begin(plan, &label);
+        self.begin(plan, &label, cell.estimated_ms());
         let passed = self.pass(up, &label, |target, surroundings| match target {
             Target::Wire(driver) => run_operation(driver.as_ref(), &load, surroundings),
             Target::Disk(disk) => disk.run_operation(&load, surroundings),
         })?;
         let verdict = verdicts::of_operation(plan.broker, &passed);
+        self.end_cell(&verdict);
         let Passed { outcome, times, resources, .. } = passed;
         let round = OperationRound { outcome, resources, verdict };
         self.subjects[plan.index].measured.add_operation(index, round, times);
@@ -66,13 +69,14 @@ impl Run<'_> {
         cell: &StreamCell,
     ) -> Result<(), BrokerError> {
         let label = cell.label();
-        self.begin(plan, &label);
-        let run = self.stream_run(cell, plan.broker, cell.model())?;
+        self.begin(plan, &label, cell.estimated_ms());
+        let run = self.stream_run(cell, cell.model())?;
         let ceiling = self.ceiling(up, &run, cell)?;
         let passed = self.measure_stream(plan, up, &label, &run)?;
         let ceiling_per_s = ceiling
             .map(|ceiling| ceiling.deliveries_per_s(run.publishers, run.subscribers, self.threads));
         let round = stream_round(plan.broker, cell, passed, ceiling_per_s, run.model.as_ref());
+        self.end_cell(&round.verdict);
         self.subjects[plan.index].measured.add_stream(index, round);
         Ok(())
     }
@@ -111,18 +115,29 @@ impl Run<'_> {
     }
 
     /// Tells whoever watches that a measurement begins, and has memory at hand for it.
-    pub(super) fn begin(&mut self, plan: &BrokerPlan<'_>, label: &str) {
-        self.progress.begin(&format!("{}: {label}", plan.broker.name));
+    pub(super) fn begin(&mut self, plan: &BrokerPlan<'_>, label: &str, estimated_ms: u64) {
+        let (broker, label) = (plan.broker.name.clone(), label.to_owned());
+        self.live.begin(LiveCell { broker, label, estimated_ms });
         if let Some(bytes) = self.config.memory_at_hand_bytes {
             memory::have_at_hand(bytes);
         }
+    }
+
+    /// Tells whoever watches how a measurement ended.
+    pub(super) fn end_cell(&mut self, verdict: &Verdict) {
+        let standing = match verdict.standing {
+            Standing::Valid => CellStanding::Valid,
+            Standing::Suspect => CellStanding::Suspect,
+            Standing::Unsustainable => CellStanding::Unsustainable,
+            Standing::Invalid => CellStanding::Invalid,
+        };
+        self.live.end(CellEnd { standing, reason: verdict.reasons.join("; ") });
     }
 
     /// A stream as the engine runs it.
     pub(super) fn stream_run(
         &self,
         cell: &StreamCell,
-        broker: &BrokerConfig,
         model: Option<LoadModel>,
     ) -> Result<StreamRun, BrokerError> {
         let stream = &cell.config;
@@ -130,7 +145,6 @@ impl Run<'_> {
         let name = format!("stream-{}", cell.index);
         let in_flight_max = stream.in_flight();
         let topic_choice = topic_choice(stream, seed);
-        let _ = broker;
         Ok(StreamRun {
             terms: StreamTerms {
                 root: name,
@@ -242,9 +256,4 @@ fn make_idle_subscriptions(
     let requests = names.iter().map(|subscriber| Request::Subscribe { topic, subscriber });
     let mut operator = driver.operator(u32::MAX);
     hold_requests(driver.address(), operator.as_mut(), requests)
-}
-
-/// A failure of the run's own making.
-pub(super) fn load_error(label: &str) -> impl FnOnce(LoadError) -> BrokerError + '_ {
-    move |source| BrokerError::Load { label: label.to_owned(), source }
 }

@@ -7,6 +7,7 @@ use crate::config::{IdleConfig, StormConfig};
 use crate::engine::{CrowdOutcome, CrowdRun, LoadError, run_crowd};
 use crate::plan::BrokerPlan;
 use crate::record::{IdleRound, StormRound};
+use crate::validity::Verdict;
 
 impl Run<'_> {
     /// A crowd that connects.
@@ -18,7 +19,7 @@ impl Run<'_> {
         cell: &StormConfig,
     ) -> Result<(), BrokerError> {
         let label = cell.label();
-        self.begin(plan, &label);
+        self.begin(plan, &label, 0);
         let crowd = CrowdRun {
             connections: cell.connections,
             rate_per_s: cell.rate_per_s,
@@ -27,6 +28,7 @@ impl Run<'_> {
         };
         let Passed { outcome, times, resources, .. } = self.crowd(up, &label, &crowd)?;
         let round = StormRound { outcome, times, resources };
+        self.end_cell(&Verdict::default());
         self.subjects[plan.index].measured.add_storm(index, round);
         Ok(())
     }
@@ -40,7 +42,7 @@ impl Run<'_> {
         cell: &IdleConfig,
     ) -> Result<(), BrokerError> {
         let label = cell.label();
-        self.begin(plan, &label);
+        self.begin(plan, &label, 0);
         let crowd = CrowdRun {
             connections: cell.connections,
             rate_per_s: None,
@@ -57,6 +59,7 @@ impl Run<'_> {
             resident_bytes_before: before.unwrap_or(0),
             resident_bytes_held: held.unwrap_or(0),
         };
+        self.end_cell(&Verdict::default());
         self.subjects[plan.index].measured.add_idle(index, round);
         Ok(())
     }

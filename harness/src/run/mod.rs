@@ -14,9 +14,9 @@ use crate::drivers::{DriverError, DriverKind};
 use crate::engine::{LoadError, Phase};
 use crate::generator_watch::GeneratorThreads;
 use crate::interrupt::Interrupt;
+use crate::live::{CellEnd, CellStanding, Live};
 use crate::plan::{BrokerPlan, Plan};
 use crate::process::{self, ProcessError};
-use crate::progress::Progress;
 use crate::record::{Measured, relate_to_ceiling, relate_to_disk};
 use crate::utc;
 use crate::warnings::{self, ProcessorWatch};
@@ -58,11 +58,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`]; brokers that fail are in [`Finished::failures`].
-pub fn run(
-    config: &Config,
-    interrupt: &Interrupt,
-    progress: &mut Progress,
-) -> Result<Finished, RunError> {
+pub fn run(config: &Config, interrupt: &Interrupt, live: &mut Live) -> Result<Finished, RunError> {
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let started_at_unix_ms = duration_ns(started_at) / NS_PER_MS;
     let machine = MachineFacts::read()?;
@@ -74,7 +70,7 @@ pub fn run(
         threads: config.generator.threads_or_cores(),
         generator: GeneratorThreads::new(clock),
         interrupt,
-        progress,
+        live,
         config,
         subjects: plan.brokers.iter().map(Subject::of).collect(),
     };
@@ -197,7 +193,7 @@ struct Run<'a> {
     threads: usize,
     generator: GeneratorThreads,
     interrupt: &'a Interrupt,
-    progress: &'a mut Progress,
+    live: &'a mut Live,
     config: &'a Config,
     /// In the order of the plan.
     subjects: Vec<Subject>,
@@ -208,12 +204,12 @@ impl Run<'_> {
     fn build_missing(&mut self, plan: &Plan<'_>) -> Result<(), RunError> {
         for (subject, plan) in self.subjects.iter_mut().zip(&plan.brokers) {
             let command = plan.broker.command.as_deref().unwrap_or_default();
-            let built = process::build_missing(command, &mut |line| self.progress.say(line));
+            let built = process::build_missing(command, &mut |line| self.live.say(line));
             if self.interrupt.is_raised() {
                 return Err(RunError::Interrupted);
             }
             if let Err(error) = built {
-                self.progress.say(&format!("{}: {error}", plan.broker.name));
+                self.live.say(format!("{}: {error}", plan.broker.name));
                 subject.standing = Standing::Failed(error.to_string());
             }
         }
@@ -224,7 +220,7 @@ impl Run<'_> {
     fn round(&mut self, plan: &BrokerPlan<'_>) -> Result<(), RunError> {
         let cells = plan.cells();
         if !matches!(self.subjects[plan.index].standing, Standing::Good) || cells == 0 {
-            self.progress.pass_over(cells);
+            self.live.pass_over(cells, plan.estimated_ms());
             return Ok(());
         }
         let measured = self.measure(plan);
@@ -232,7 +228,9 @@ impl Run<'_> {
             return Err(RunError::Interrupted);
         }
         if let Err(error) = measured {
-            self.progress.say(&format!("{}: {error}", plan.broker.name));
+            let reason = error.to_string();
+            self.live.end(CellEnd { standing: CellStanding::Failed, reason });
+            self.live.say(format!("{}: {error}", plan.broker.name));
             self.subjects[plan.index].standing = Standing::Failed(error.to_string());
         }
         Ok(())

@@ -2,9 +2,9 @@
 
 use super::up::{Target, Up};
 use super::{BrokerError, Run, phase_label};
-use crate::clock::duration_ns;
 use crate::engine::{LoadError, Phase, Surroundings};
 use crate::generator_watch::{GeneratorUse, GeneratorWatch};
+use crate::live::{LiveFigures, LivePhase};
 use crate::process::CellResources;
 use std::time::Duration;
 
@@ -30,7 +30,12 @@ impl Run<'_> {
         let (mut resources, mut generator) = (None, GeneratorUse::default());
         let sampler = up.sampler.as_ref();
         let threads = &self.generator;
+        let figures = LiveFigures::new(self.threads);
+        self.live.phase(LivePhase::Connecting, 0);
+        let live = &mut *self.live;
+        live.figures(std::sync::Arc::clone(&figures));
         let mut on_phase = |phase| {
+            live.phase(live_phase(phase), 0);
             if let Some(sampler) = sampler {
                 sampler.mark(phase_label(label, phase));
             }
@@ -53,6 +58,7 @@ impl Run<'_> {
             interrupt: self.interrupt,
             threads: self.threads,
             generator: &self.generator,
+            live: &figures,
             on_phase: &mut on_phase,
         };
         let outcome = load(&mut up.target, surroundings);
@@ -65,9 +71,12 @@ impl Run<'_> {
             Err(source) => Err(BrokerError::Load { label: label.to_owned(), source }),
         }
     }
+}
 
-    /// How long the run has gone on.
-    pub(super) fn elapsed(&self) -> Duration {
-        Duration::from_nanos(duration_ns(Duration::from_nanos(self.clock.now_ns())))
+fn live_phase(phase: Phase) -> LivePhase {
+    match phase {
+        Phase::WarmUp => LivePhase::WarmUp,
+        Phase::Measured => LivePhase::Measured,
+        Phase::Over => LivePhase::Draining,
     }
 }

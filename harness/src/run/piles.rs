@@ -7,6 +7,7 @@ use crate::engine::{
 };
 use crate::plan::{BacklogCell, BrokerPlan, PileCell, RestartCell};
 use crate::record::{BacklogRound, PassRound, RestartRound};
+use crate::validity::Verdict;
 use measure::PageCache;
 
 impl Run<'_> {
@@ -19,7 +20,7 @@ impl Run<'_> {
         cell: &BacklogCell,
     ) -> Result<(), BrokerError> {
         let (label, run) = (cell.label(), self.backlog_run(index, &cell.pile));
-        self.begin(plan, &label);
+        self.begin(plan, &label, cell.estimated_ms());
         let before = up.memory_mark();
         let building = format!("{label}, build");
         let built =
@@ -50,6 +51,7 @@ impl Run<'_> {
         }
         self.end(up, &label, &run)?;
         let round = BacklogRound { resident_bytes_before: before.resident_bytes, build, drains };
+        self.end_cell(&Verdict::default());
         self.subjects[plan.index].measured.add_backlog(index, round);
         Ok(())
     }
@@ -63,7 +65,7 @@ impl Run<'_> {
         cell: &RestartCell,
     ) -> Result<(), BrokerError> {
         let (label, run) = (cell.label(), self.backlog_run(index, &cell.pile));
-        self.begin(plan, &label);
+        self.begin(plan, &label, cell.estimated_ms());
         let building = format!("{label}, build");
         self.pass(up, &building, |target, surroundings| build(target, &run, surroundings))?;
         let times = self.start_again(plan, up, cell.stop)?;
@@ -79,6 +81,7 @@ impl Run<'_> {
             resident_bytes: times.resident_bytes,
             faults: drained.faults,
         };
+        self.end_cell(&Verdict::default());
         self.subjects[plan.index].measured.add_restart(index, &round);
         Ok(())
     }

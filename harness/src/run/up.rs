@@ -54,7 +54,7 @@ impl Run<'_> {
             Some(command) => match BrokerProcess::start(launch(broker, command, directory))? {
                 Started::Ready(process) => Some(process),
                 Started::Missing(reason) => {
-                    self.progress.say(&format!("{}: skipped: {reason}", broker.name));
+                    self.live.say(format!("{}: skipped: {reason}", broker.name));
                     subject.standing = Standing::Missing(reason);
                     return Ok(None);
                 }
