@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod listing;
 pub mod load;
 pub mod message;
+pub mod objectives;
 pub mod pace;
 pub mod payloads;
 pub mod plan;
