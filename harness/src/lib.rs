@@ -13,6 +13,7 @@ pub mod byte_pipe;
 pub mod clock;
 pub mod config;
 pub mod drivers;
+pub mod find_max;
 pub mod gate;
 pub mod intake;
 pub mod interrupt;
