@@ -5,12 +5,12 @@
 //!
 //! - The rate climbs by a factor until it is missed, and the interval is then halved, on a
 //!   logarithmic scale, down to a relative tolerance.
-//! - A rate is missed only if the majority of several attempts misses: one failure near the knee
-//!   is noise. Below it one success is enough to climb on.
-//! - Where a lower rate misses and a higher one is met, the lower one prevails: the answer is the
-//!   highest rate below *all* that were missed, and a broker that recovers beyond its knee is not
-//!   credited with it (RFC 9971, "load inversion"). A gap of missed rates that is narrower than a
-//!   step of the climb may go unseen.
+//! - A rate is missed only if the majority of several attempts misses (an exceed ratio of one half):
+//!   one failure near the knee is noise. In the climb one success is enough to go on.
+//! - Where a lower rate misses and a higher one is met ("loss inversion"), the lower one prevails:
+//!   the answer is the highest rate below *all* that were missed (the relevant lower bound), and a
+//!   broker that recovers beyond its knee is not credited with it. A gap of missed rates that is
+//!   narrower than a step of the climb may go unseen.
 //! - The answer is confirmed by further attempts. If they fail, it counts as missed, and the search
 //!   goes on below it. The rate above it is tried again as well: were its earlier misses bad luck,
 //!   and most of all its attempts are met now, the search goes on above it.
