@@ -7,6 +7,7 @@ use super::keys::{ConfigKeys, OperationsKeys, StreamKeys};
 use super::{Config, ConfigError, OperationsConfig, OperationsExtent, StreamConfig, StreamExtent};
 use crate::drivers::Operation;
 use crate::message::MESSAGE_BYTES_MIN;
+use crate::schedule::RATE_PER_S_MIN;
 use measure::StreamLoad;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -240,8 +241,8 @@ impl Check<'_> {
     fn load(&self, load: Option<&Spanned<StreamLoad>>) -> Result<StreamLoad, ConfigError> {
         let Some(load) = load else { return Ok(StreamLoad::Saturating) };
         match *load.as_ref() {
-            StreamLoad::RatePerS(rate) if !(rate > 0.0 && rate <= RATE_PER_S_MAX) => {
-                let expected = format!("a rate_per_s over 0, at most {RATE_PER_S_MAX}");
+            StreamLoad::RatePerS(rate) if !(RATE_PER_S_MIN..=RATE_PER_S_MAX).contains(&rate) => {
+                let expected = format!("a rate_per_s of {RATE_PER_S_MIN} to {RATE_PER_S_MAX}");
                 Err(self.impossible("load", load, expected, rate.to_string()))
             }
             possible => Ok(possible),

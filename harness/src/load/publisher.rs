@@ -5,7 +5,7 @@ use super::{Extent, LoadError, Together};
 use crate::clock::Clock;
 use crate::drivers::{DriverError, StreamPublisher};
 use crate::message::BatchStamp;
-use crate::pace::Pace;
+use crate::schedule::{self, Arrivals, Due, LoadModel, Schedule, Share};
 use measure::{LatencyHistogram, StreamLoad};
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -52,12 +52,12 @@ impl Publisher<'_> {
         }
         let warmed_up =
             self.run_phase(client.as_mut(), Extent::DurationNs(self.stream.warmup_ns), 0)?;
-        let measured = self.run_phase(client.as_mut(), self.own_extent(), warmed_up.sent)?;
+        let measured = self.run_phase(client.as_mut(), self.stream.extent, warmed_up.sent)?;
         Some(measured)
     }
 
-    fn own_extent(&self) -> Extent {
-        match self.stream.extent {
+    fn own_extent(&self, extent: Extent) -> Extent {
+        match extent {
             Extent::Count(messages) => {
                 Extent::Count(share(messages, self.producer, self.stream.publishers))
             }
@@ -76,12 +76,12 @@ impl Publisher<'_> {
         let mut acks = self.stream.acks.map(|max| Acks::new(max, self.clock));
         let published = match self.stream.load {
             StreamLoad::Saturating => {
-                self.saturate(client, extent, first_sequence, start_ns, acks.as_mut())
+                let own_extent = self.own_extent(extent);
+                self.saturate(client, own_extent, first_sequence, start_ns, acks.as_mut())
             }
             StreamLoad::RatePerS(rate_per_s) => {
-                let publishers = self.stream.publishers;
-                let pace = Pace::new(rate_per_s, self.producer, publishers, start_ns);
-                self.keep_pace(client, extent, first_sequence, pace)
+                let schedule = self.schedule(rate_per_s, extent, start_ns);
+                self.keep_pace(client, first_sequence, schedule)
             }
         };
         let finished = published.and_then(|sent| match self.together.must_stop() {
@@ -145,32 +145,52 @@ impl Publisher<'_> {
         Ok(sent)
     }
 
+    /// Its turns of a rate that all publishers share.
+    fn schedule(&self, rate_per_s: f64, extent: Extent, start_ns: u64) -> Schedule {
+        let model = LoadModel::Open { rate_per_s, arrivals: Arrivals::Constant };
+        let extent = match extent {
+            Extent::Count(messages) => schedule::Extent::Messages(messages),
+            Extent::DurationNs(duration_ns) => schedule::Extent::DurationNs(duration_ns),
+        };
+        let terms = schedule::Terms { model, warmup_ns: 0, extent };
+        Share::block(u32::from(self.producer), 1, self.stream.publishers)
+            .and_then(|share| Schedule::new(&terms, share, start_ns, 0))
+            .expect("rates are checked with the configuration, and it is one of its publishers")
+    }
+
     /// Each message carries the time when it was due, so that lateness of any cause counts.
     fn keep_pace(
         &self,
         client: &mut dyn StreamPublisher,
-        extent: Extent,
         first_sequence: u64,
-        pace: Pace,
+        mut schedule: Schedule,
     ) -> Result<u64, DriverError> {
-        let messages = pace.messages_in(extent);
         let mut sent = 0;
-        while sent < messages && !self.together.must_stop() {
+        while let Some(next_due_ns) = schedule.next_due_ns()
+            && !self.together.must_stop()
+        {
             let now_ns = self.clock.now_ns();
-            let left = u32::try_from(messages - sent).unwrap_or(u32::MAX);
-            let count = pace.due_count(sent, now_ns, self.stream.spec.batch.min(left));
-            let sent_ns = pace.due_ns(sent);
-            if count == 0 {
-                let sleep_ns = sent_ns.saturating_sub(now_ns).min(PACE_SLEEP_MS_MAX * NS_PER_MS);
+            let Some(due) = schedule.take_due(now_ns, self.stream.spec.batch) else {
+                let sleep_ns = next_due_ns.saturating_sub(now_ns);
+                let sleep_ns = sleep_ns.min(PACE_SLEEP_MS_MAX * NS_PER_MS);
                 std::thread::sleep(Duration::from_nanos(sleep_ns));
                 continue;
-            }
-            let (first_sequence, spacing_ns) = (first_sequence + sent, pace.spacing_ns());
-            client.publish(BatchStamp { count, first_sequence, sent_ns, spacing_ns })?;
-            sent += u64::from(count);
+            };
+            client.publish(stamp_of(due, first_sequence + sent))?;
+            sent += u64::from(due.count());
         }
         Ok(sent)
     }
+}
+
+/// At an even rate the messages of a batch are equally far apart, to the nanosecond.
+fn stamp_of(due: Due<'_>, first_sequence: u64) -> BatchStamp {
+    let (count, sent_ns) = (due.count(), due.first_due_ns());
+    let last_ns = due.times_ns.last().copied().unwrap_or(sent_ns);
+    let gaps = u64::from(count).saturating_sub(1).max(1);
+    // What is paced has a spacing, even a message alone.
+    let spacing_ns = ((last_ns - sent_ns) / gaps).max(1);
+    BatchStamp { count, first_sequence, sent_ns, spacing_ns }
 }
 
 /// The publications of one publisher that are not acknowledged yet, and what was of those that are.
@@ -222,4 +242,22 @@ impl Acks {
 pub(super) fn share(messages: u64, producer: u16, publishers: u32) -> u64 {
     let publishers = u64::from(publishers);
     messages / publishers + u64::from(u64::from(producer) < messages % publishers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamped(times_ns: &[u64]) -> (u32, u64, u64) {
+        let due = Due { publisher: 0, phase: schedule::Phase::Measured, times_ns };
+        let stamp = stamp_of(due, 7);
+        assert_eq!(stamp.first_sequence, 7);
+        (stamp.count, stamp.sent_ns, stamp.spacing_ns)
+    }
+
+    #[test]
+    fn a_batch_carries_when_each_of_its_messages_was_due() {
+        assert_eq!(stamped(&[1000, 1500, 2000]), (3, 1000, 500));
+        assert_eq!(stamped(&[1000]), (1, 1000, 1), "a paced message alone has a spacing");
+    }
 }
