@@ -20,7 +20,24 @@ pub const PAYLOAD_BYTES_MAX: usize = (1 << 24) - 1;
 /// Sizes or lines that one model is made of, at most.
 pub const ENTRIES_MAX: usize = 1 << 24;
 
-/// Where the sizes of payloads come from. All sizes are in bytes, stamps included, and from
+/// Where the sizes of payloads come from.
+///
+/// ```
+/// use harness::payloads::{PayloadModel, Payloads};
+///
+/// let model = PayloadModel::LogNormal {
+///     median_bytes: 500.0,
+///     sigma: 1.2,
+///     min_bytes: 32,
+///     max_bytes: 65_536,
+/// };
+/// let payloads = Payloads::new(model, 42)?;
+/// let below = payloads.first_sizes(10_000).into_iter().filter(|&bytes| bytes < 500).count();
+/// assert!((4700..5300).contains(&below));
+/// # Ok::<(), harness::payloads::PayloadError>(())
+/// ```
+///
+/// All sizes are in bytes, stamps included, and from
 /// [`PAYLOAD_BYTES_MIN`] to [`PAYLOAD_BYTES_MAX`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum PayloadModel {

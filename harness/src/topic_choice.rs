@@ -1,13 +1,17 @@
 //! Which topic a message goes to.
 
 use crate::random;
+use rand_distr::weighted::WeightedAliasIndex;
 use rand_distr::{Distribution as _, Uniform, Zipf};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// The steepest popularity of topics: beyond it, nearly all messages go to the first one.
 pub const EXPONENT_MAX: f64 = 10.0;
 
-/// Draws topics by number, from 0, in a constant expected time each.
+/// Topics, at most, for whose popularity a table is made; it takes twelve bytes for each.
+const TABLE_TOPICS_MAX: u32 = 1 << 18;
+
+/// Draws topics by number, from 0, in a time that does not depend on how many there are.
 ///
 /// ```
 /// use harness::topic_choice::TopicChoice;
@@ -26,9 +30,10 @@ pub struct TopicChoice {
     random: Xoshiro256PlusPlus,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Popularity {
     Uniform(Uniform<u32>),
+    Table(WeightedAliasIndex<f64>),
     Zipf(Zipf<f64>),
 }
 
@@ -55,7 +60,8 @@ impl TopicChoice {
     }
 
     /// Topic `i` is as popular as `1 / (i + 1)^exponent`, by Zipf's law; with an exponent of 0 all
-    /// are alike. Drawn by rejection (J. Crease), whose cost does not depend on how many there are.
+    /// are alike. Drawn from a table (Walker's alias method) or, where that would be large, by
+    /// rejection, which is slower.
     ///
     /// # Errors
     /// If there are no topics, or if the exponent is not from 0 to [`EXPONENT_MAX`].
@@ -71,15 +77,21 @@ impl TopicChoice {
         if !(0.0..=EXPONENT_MAX).contains(&exponent) {
             return Err(refused());
         }
-        let zipf = Zipf::new(f64::from(topics), exponent).map_err(|_| refused())?;
-        Ok(Self { popularity: Popularity::Zipf(zipf), random: random::stream(seed, 0) })
+        let popularity = if topics <= TABLE_TOPICS_MAX {
+            let weights = (1..=topics).map(|rank| f64::from(rank).powf(-exponent)).collect();
+            Popularity::Table(WeightedAliasIndex::new(weights).map_err(|_| refused())?)
+        } else {
+            Popularity::Zipf(Zipf::new(f64::from(topics), exponent).map_err(|_| refused())?)
+        };
+        Ok(Self { popularity, random: random::stream(seed, 0) })
     }
 
     /// The next message's topic.
     #[inline]
     pub fn draw(&mut self) -> u32 {
-        match self.popularity {
+        match &self.popularity {
             Popularity::Uniform(uniform) => uniform.sample(&mut self.random),
+            Popularity::Table(table) => table.sample(&mut self.random) as u32,
             // A whole number from 1 to the number of topics.
             Popularity::Zipf(zipf) => zipf.sample(&mut self.random) as u32 - 1,
         }
@@ -126,7 +138,15 @@ mod tests {
 
     #[test]
     fn topics_are_drawn_by_zipfs_law() {
-        for (topics, exponent) in [(2, 1.0), (1000, 0.5), (1000, 1.0), (10_000, 1.2), (50, 3.0)] {
+        for (topics, exponent) in [
+            (2, 1.0),
+            (1000, 0.5),
+            (1000, 1.0),
+            (10_000, 1.2),
+            (50, 3.0),
+            (TABLE_TOPICS_MAX + 1, 1.0),
+            (TABLE_TOPICS_MAX + 1, 2.0),
+        ] {
             for seed in 0..4 {
                 let mut choice = TopicChoice::zipf(topics, exponent, seed).unwrap();
                 let likelihood = likelihood(&mut choice, topics, exponent);
@@ -155,8 +175,10 @@ mod tests {
     fn a_single_topic_and_very_many_are_drawn() {
         for exponent in [0.0, 1.0, EXPONENT_MAX] {
             assert_eq!(TopicChoice::zipf(1, exponent, 3).unwrap().draw(), 0);
-            let mut choice = TopicChoice::zipf(u32::MAX, exponent, 3).unwrap();
-            assert!((0..10_000).all(|_| choice.draw() < u32::MAX));
+            for topics in [1000, TABLE_TOPICS_MAX, u32::MAX] {
+                let mut choice = TopicChoice::zipf(topics, exponent, 3).unwrap();
+                assert!((0..10_000).all(|_| choice.draw() < topics));
+            }
         }
     }
 

@@ -76,7 +76,7 @@ fn an_impossible_value_is_named_with_what_is_possible() {
     check("messages = 1000", "messages = 0", 12, &["`messages`", "found 0"]);
     check("messages = 1000", "", 8, &["`streams`", "neither"]);
     let load = "messages = 1000\nload = { rate_per_s = 0 }";
-    check("messages = 1000", load, 13, &["`load`", "over 0"]);
+    check("messages = 1000", load, 13, &["`load`", "0.001 to 100000000"]);
 }
 
 const KEPT: &str = r#"name = "kept"

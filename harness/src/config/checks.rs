@@ -15,6 +15,7 @@ use super::{
 };
 use crate::drivers::Operation;
 use crate::message::MESSAGE_BYTES_MIN;
+use crate::schedule::RATE_PER_S_MIN;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::num::NonZeroU32;
@@ -241,7 +242,7 @@ impl Check<'_> {
         Ok(bytes as usize)
     }
 
-    /// A rate over 0, which a number need not be.
+    /// A rate that a schedule can hold, which a number need not be.
     fn rate<T>(
         &self,
         key: &'static str,
@@ -249,10 +250,10 @@ impl Check<'_> {
         name: &str,
         rate: f64,
     ) -> Result<f64, ConfigError> {
-        if rate > 0.0 && rate <= RATE_PER_S_MAX {
+        if (RATE_PER_S_MIN..=RATE_PER_S_MAX).contains(&rate) {
             return Ok(rate);
         }
-        let expected = format!("a {name} over 0, at most {RATE_PER_S_MAX}");
+        let expected = format!("a {name} of {RATE_PER_S_MIN} to {RATE_PER_S_MAX}");
         Err(self.impossible(key, place, expected, rate.to_string()))
     }
 

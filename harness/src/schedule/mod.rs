@@ -71,6 +71,22 @@ pub enum ScheduleError {
 }
 
 /// What is to be sent, over all publishers and threads.
+///
+/// ```
+/// use harness::schedule::{Extent, LoadModel, Schedule, Share, Terms};
+///
+/// // A second at 1000 per second to warm up, then 10 000 messages as the rate doubles and stays.
+/// let terms = Terms {
+///     model: LoadModel::Ramp { from_per_s: 1000.0, to_per_s: 2000.0, over_ns: 5_000_000_000 },
+///     warmup_ns: 1_000_000_000,
+///     extent: Extent::Messages(10_000),
+/// };
+/// let mut schedule = Schedule::new(&terms, Share::whole(1)?, 0, 42)?;
+/// assert_eq!(schedule.measured_from_ns(), 1_000_000_000);
+/// while schedule.take_due(u64::MAX, 64).is_some() {}
+/// assert_eq!((schedule.taken().warm_up, schedule.taken().measured), (1000, 10_000));
+/// # Ok::<(), harness::schedule::ScheduleError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terms {
     /// How hard the publishers push in the measured phase.
@@ -112,6 +128,18 @@ pub struct Due<'a> {
 }
 
 /// What has been taken from a schedule.
+///
+/// ```
+/// use harness::schedule::{Arrivals, Extent, LoadModel, Schedule, Share, Taken, Terms};
+///
+/// let model = LoadModel::Open { rate_per_s: 1000.0, arrivals: Arrivals::Constant };
+/// let terms = Terms { model, warmup_ns: 0, extent: Extent::Messages(100) };
+/// let mut schedule = Schedule::new(&terms, Share::whole(1)?, 0, 42)?;
+/// // Due at 0, 1, 2 and 3 ms; the first two more than a millisecond ago.
+/// assert_eq!(schedule.take_due(3_000_000, 64).map(|due| due.count()), Some(4));
+/// assert_eq!(schedule.taken(), Taken { warm_up: 0, measured: 4, late: 2 });
+/// # Ok::<(), harness::schedule::ScheduleError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Messages of the warm-up.

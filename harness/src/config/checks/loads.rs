@@ -1,6 +1,6 @@
 //! How hard publishers push.
 
-use super::{ACKS_RANGE, Check, DURATION_MS_RANGE, RATE_PER_S_MAX};
+use super::{ACKS_RANGE, Check, DURATION_MS_RANGE, RATE_PER_S_MAX, RATE_PER_S_MIN};
 use crate::config::keys::{
     BurstKeys, FindMaxKeys, LoadKeys, OneOrMany, Placed, RampKeys, StepsKeys, StreamKeys,
 };
@@ -103,8 +103,8 @@ impl Check<'_> {
 
     fn burst(&self, place: &Loads, keys: &BurstKeys) -> Result<StreamLoad, ConfigError> {
         let BurstKeys { rate_per_s, burst_messages, every_ms } = *keys;
-        if !(0.0..=RATE_PER_S_MAX).contains(&rate_per_s) {
-            let expected = format!("a rate_per_s from 0 to {RATE_PER_S_MAX}");
+        if rate_per_s != 0.0 && !(RATE_PER_S_MIN..=RATE_PER_S_MAX).contains(&rate_per_s) {
+            let expected = format!("a rate_per_s of {RATE_PER_S_MIN} to {RATE_PER_S_MAX}, or 0");
             return Err(self.impossible("load", place, expected, rate_per_s.to_string()));
         }
         self.value_within("load", place, burst_messages, &BURST_MESSAGES_RANGE)?;
