@@ -2,14 +2,15 @@
 
 use super::testing::{Peer, RUN_ID};
 use super::{
-    BytePipe, Confirmation, Driver, Mqtt, Native, Nats, Redis, RedisStreams, Request, Selection,
-    StreamTerms, TandemClient, TandemJson, hold_conversation, hold_requests,
+    BytePipe, Confirmation, Driver, Held, Mqtt, Native, Nats, Redis, RedisStreams, Request,
+    Selection, StreamTerms, TandemClient, TandemJson, hold_conversation, hold_requests,
 };
 use crate::drivers::{DriverError, DriverKind, MqttTerms, MqttVersion};
 use crate::message::{BatchStamp, Intended, Payloads};
 use crate::process::{BrokerProcess, Launch, Program, Started, locate};
 use protocol::LagPolicy;
 use protocol::mqtt::QoS;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -28,7 +29,8 @@ fn started(
     config_file: Option<&str>,
 ) -> Option<BrokerProcess> {
     let command: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
-    let launch = Launch { driver, command: &command, config_file, data_dir: None };
+    let environment = &BTreeMap::new();
+    let launch = Launch { driver, command: &command, config_file, data_dir: None, environment };
     match BrokerProcess::start(launch).unwrap() {
         Started::Ready(process) => Some(process),
         Started::Missing(advice) => skipped(&advice),
@@ -299,17 +301,30 @@ fn streams_go_through_the_byte_pipe_by_both_its_protocols() {
     check_operations(&BytePipe::new(byte_pipe()), false);
 }
 
-#[test]
-fn a_stream_that_redis_keeps_is_read_from_its_beginning() {
-    let Some(broker) = redis() else { return };
-    let driver = RedisStreams::new(broker.address());
-    let payloads = Payloads::fixed(100);
-    let terms = terms(2, Selection::Names, Confirmation::Wanted, payloads);
-    publish(&driver, &terms, 0);
+/// What was published before anyone subscribed is received from its beginning.
+fn check_backlog(driver: &dyn Driver) {
+    let mut terms = terms(2, Selection::Names, Confirmation::Wanted, Payloads::fixed(100));
+    terms.held = Some(Held { messages: 1000, payload_bytes: 100_000 });
+    if let Some(mut preparation) = driver.preparation(&terms) {
+        hold_conversation(driver.address(), &mut *preparation).unwrap();
+    }
+    publish(driver, &terms, 0);
     let each = u64::from(PUBLICATIONS / 2 * BATCH);
     let mut reader = Peer::open(driver.address(), driver.subscriber(&terms, 0), &terms, 2);
     reader.read_until("the backlog", |heard| heard.recorder.received() >= 2 * each);
     assert!(reader.listener.ledger.faults(&[each, each]).is_none());
+}
+
+#[test]
+fn backlogs_are_read_from_their_beginning() {
+    if let Some(broker) = redis() {
+        check_backlog(&RedisStreams::new(broker.address()));
+    }
+    for broker in tandems() {
+        check_backlog(&Native::new(broker.address()));
+        check_backlog(&TandemClient::new(broker.address()));
+        check_backlog(&TandemJson::new(broker.address()));
+    }
 }
 
 fn refusal(driver: &dyn Driver, requests: &[Request<'_>]) -> DriverError {

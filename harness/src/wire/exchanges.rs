@@ -1,11 +1,13 @@
 //! What each kind of conversation hears, cut into pieces in any way: it must hear the same.
 
-use super::testing::{Outcome, batch_stamp, converse, deliveries, stream_terms};
+use super::testing::{Outcome, batch_stamp, converse, deliveries, encoded, stream_terms};
 use super::{
-    BytePipe, Confirmation, Conversation, Driver, Mqtt, Native, Nats, Redis, RedisStreams, Request,
-    StreamTerms,
+    BytePipe, Confirmation, Conversation, Driver, EncodedBatch, Mqtt, Native, Nats, Null, Redis,
+    RedisStreams, Request, StreamTerms, TandemClient, TandemJson,
 };
 use crate::drivers::{MqttTerms, MqttVersion};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use protocol::mqtt::{
@@ -208,15 +210,19 @@ fn redis_exchanges() -> Vec<Exchange> {
     ]
 }
 
-fn native_exchanges() -> Vec<Exchange> {
-    let (native, pipe) = (leaked(Native::new(NOWHERE)), leaked(BytePipe::new(NOWHERE)));
+fn broker_greeting() -> Vec<u8> {
     let mut greeting = Vec::new();
     let (frame_bytes_max, message_bytes_max) = (1 << 20, 1 << 20);
     let accepted =
         BrokerGreeting { version: VERSION, accepted: true, frame_bytes_max, message_bytes_max };
     encode_broker_greeting(accepted, &mut greeting);
+    greeting
+}
+
+fn native_exchanges() -> Vec<Exchange> {
+    let (native, pipe) = (leaked(Native::new(NOWHERE)), leaked(BytePipe::new(NOWHERE)));
     let said = |responses: &[Response<'_>]| {
-        let mut said = greeting.clone();
+        let mut said = broker_greeting();
         responses.iter().for_each(|response| encode_response(response, 0, &mut said));
         said
     };
@@ -225,7 +231,7 @@ fn native_exchanges() -> Vec<Exchange> {
     let subscribed = said(&[Response::Subscribed { next_offset: 0 }]);
     let empty = BatchBuilder::new();
     let other = Response::Messages { base_offset: 0, lost: 0, remaining: 0, batch: empty.batch() };
-    let mut echoes = greeting.clone();
+    let mut echoes = broker_greeting();
     (0..4).for_each(|_| super::native::encode(&protocol::Request::Info, 0, &mut echoes));
     vec![
         subscriber("native subscriber", native, &subscribed, b""),
@@ -247,24 +253,90 @@ fn native_exchanges() -> Vec<Exchange> {
     ]
 }
 
+/// As on the native wire, but that the library numbers its requests.
+fn library_exchanges() -> Vec<Exchange> {
+    let driver = leaked(TandemClient::new(NOWHERE));
+    let said = |responses: &[(u32, Response<'_>)]| {
+        let mut said = broker_greeting();
+        for (correlation, response) in responses {
+            encode_response(response, *correlation, &mut said);
+        }
+        said
+    };
+    let published = Response::Published { base_offset: 0, count: 1 };
+    let refused = Response::Refused(Refusal::new(Code::TopicExists, "it is there"));
+    let subscribed = said(&[(1, Response::Subscribed { next_offset: 0 })]);
+    vec![
+        subscriber("library subscriber", driver, &subscribed, b""),
+        publisher(
+            "library publisher",
+            driver,
+            Confirmation::Wanted,
+            said(&[(1, published.clone()), (2, published.clone()), (3, Response::Pong)]),
+        ),
+        // Only the question is numbered in vain.
+        publisher(
+            "library publisher",
+            driver,
+            Confirmation::Unwanted,
+            said(&[(3, Response::Pong)]),
+        ),
+        operator(
+            "library operator",
+            driver,
+            said(&[(1, published.clone()), (2, published), (3, refused)]),
+            1,
+        ),
+    ]
+}
+
+fn json_exchanges() -> Vec<Exchange> {
+    let driver = leaked(TandemJson::new(NOWHERE));
+    let ok: &[u8] = b"{\"status\":\"ok\"}\n";
+    let published: &[u8] = b"{\"status\":\"ok\",\"offset\":7}\r\n";
+    let refused: &[u8] =
+        b"{\"status\":\"error\",\"error\":{\"code\":\"topic_exists\",\"message\":\"it is\"}}\n";
+    let stream = terms(Confirmation::Unwanted);
+    let pulled = |batch: &EncodedBatch| {
+        let payloads = batch.bytes().chunks(PAYLOAD_BYTES);
+        let message = |payload| format!("{{\"base64\":\"{}\"}}", STANDARD.encode(payload));
+        let messages: Vec<_> = payloads.map(message).collect();
+        format!("{{\"status\":\"ok\",\"messages\":[{}]}}\n", messages.join(",")).into_bytes()
+    };
+    let null = Null.delivery_encoder(&stream).unwrap();
+    let answers: Vec<u8> = encoded(null, &stream, MESSAGES).iter().flat_map(pulled).collect();
+    let nothing = b"{\"status\":\"ok\",\"messages\":[]}\n";
+    let published = [ok, &published.repeat(5), ok].concat();
+    vec![
+        Exchange {
+            name: "json subscriber",
+            conversation: Box::new(move || driver.subscriber(&terms(Confirmation::Unwanted), 0)),
+            input: [ok, &answers, nothing].concat(),
+            expected: Expected { received: MESSAGES, ..Expected::default() },
+        },
+        publisher("json publisher", driver, Confirmation::Wanted, published.clone()),
+        publisher("json publisher", driver, Confirmation::Unwanted, published),
+        operator("json operator", driver, [ok, ok, ok, refused].concat(), 1),
+    ]
+}
+
 fn exchanges() -> Vec<Exchange> {
-    let mut exchanges = [nats_exchanges(), redis_exchanges(), native_exchanges()].concat_all();
+    let mut exchanges: Vec<_> = [
+        nats_exchanges(),
+        redis_exchanges(),
+        native_exchanges(),
+        library_exchanges(),
+        json_exchanges(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     for version in [MqttVersion::V311, MqttVersion::V5] {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
             exchanges.extend(mqtt_exchanges(version, qos));
         }
     }
     exchanges
-}
-
-trait ConcatAll {
-    fn concat_all(self) -> Vec<Exchange>;
-}
-
-impl<const N: usize> ConcatAll for [Vec<Exchange>; N] {
-    fn concat_all(self) -> Vec<Exchange> {
-        self.into_iter().flatten().collect()
-    }
 }
 
 impl Exchange {

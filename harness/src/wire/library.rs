@@ -6,7 +6,7 @@
 //! is something to report, not to mend, and time is the engine's affair: the session is told one
 //! instant, and nothing is ever overdue.
 
-use super::native::append_records;
+use super::native::{DeliveryEncoder, append_records};
 use super::{
     Confirmation, Conversation, Driver, EncodedBatch, Encoder, Heard, Native, Operator,
     Publications, Publisher, Request, StreamTerms,
@@ -74,6 +74,7 @@ impl Driver for TandemClient {
             subscriber: SubscriberId::from(format!("subscriber-{subscriber}")),
             lag_policy: terms.lag_policy,
             attached: 0,
+            failure: None,
         })
     }
 
@@ -89,8 +90,9 @@ impl Driver for TandemClient {
         self.native.removal(terms)
     }
 
-    fn delivery_encoder(&self, terms: &StreamTerms) -> Option<Box<dyn Encoder>> {
-        self.native.delivery_encoder(terms)
+    fn delivery_encoder(&self, _terms: &StreamTerms) -> Option<Box<dyn Encoder>> {
+        // A session counts its requests from 1, and its first are those to subscribe.
+        Some(Box::new(DeliveryEncoder { first_subscription: 1 }))
     }
 }
 
@@ -324,10 +326,12 @@ struct LibrarySubscriber {
     subscriber: SubscriberId,
     lag_policy: LagPolicy,
     attached: usize,
+    /// Of a subscription that the library did not take; told with what is heard next.
+    failure: Option<Error>,
 }
 
 impl LibrarySubscriber {
-    fn attach(&mut self) -> Result<(), DriverError> {
+    fn attach(&mut self) -> Result<(), Error> {
         for topic in &self.topics {
             let terms = PushTerms::new()
                 .window_bytes(WINDOW_BYTES)
@@ -343,6 +347,8 @@ impl LibrarySubscriber {
 impl Conversation for LibrarySubscriber {
     fn poll_opening(&mut self, output: &mut Vec<u8>) {
         self.library.poll_opening(output);
+        // The session sends these when the broker has let it in.
+        self.failure = self.attach().err();
     }
 
     fn handle_input(
@@ -350,7 +356,10 @@ impl Conversation for LibrarySubscriber {
         input: &[u8],
         heard: &mut Heard<'_, '_>,
     ) -> Result<usize, DriverError> {
-        let (mut is_greeted, attached) = (false, &mut self.attached);
+        if let Some(error) = self.failure.take() {
+            return Err(error.into());
+        }
+        let attached = &mut self.attached;
         let used = self.library.handle_input(input, heard, |session, event, heard| {
             match event {
                 Event::Delivered { subscription, .. } => {
@@ -359,21 +368,16 @@ impl Conversation for LibrarySubscriber {
                     let bytes = records.len();
                     session.handle_consumed(subscription, bytes);
                 }
-                Event::Greeted => is_greeted = true,
                 Event::Answered { result: Ok(Answer::Subscribed { .. }), .. } => *attached += 1,
                 Event::Answered { result: Err(error), .. } | Event::Ended { error, .. } => {
                     return Err(error.into());
                 }
                 // The ledger finds what is lost by itself.
-                Event::Lost { .. } => {}
+                Event::Greeted | Event::Lost { .. } => {}
                 other => return Err(unexpected("DELIVER", &other)),
             }
             Ok(())
         })?;
-        if is_greeted {
-            self.attach()?;
-            self.library.poll_output(heard.reply());
-        }
         if self.attached == self.topics.len() {
             heard.ready();
         }

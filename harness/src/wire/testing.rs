@@ -1,7 +1,8 @@
 //! What the drivers' tests share: streams, exchanges in pieces, and brokers.
 
 use super::{
-    Confirmation, Conversation, Driver, Heard, Publications, Selection, StreamTerms, Tidings,
+    Confirmation, Conversation, Driver, EncodedBatch, Encoder, Heard, Publications, Selection,
+    StreamTerms, Tidings,
 };
 use crate::clock::Clock;
 use crate::intake::{Intake, Recorder};
@@ -129,16 +130,24 @@ pub(super) fn converse(
     }
 }
 
+/// The stream's first messages, two by two, encoded like this.
+pub(super) fn encoded(
+    encoder: Box<dyn Encoder>,
+    terms: &StreamTerms,
+    messages: u64,
+) -> Vec<EncodedBatch> {
+    let mut publications = Publications::new(encoder, Arc::clone(&terms.payloads));
+    let pair = |pair: u64| {
+        let count = (messages - 2 * pair).min(2) as u32;
+        publications.stamped(&batch_stamp(2 * pair, count)).clone()
+    };
+    (0..messages.div_ceil(2)).map(pair).collect()
+}
+
 /// Deliveries of the stream's first messages, as a broker sends them.
 pub(super) fn deliveries(driver: &dyn Driver, terms: &StreamTerms, messages: u64) -> Vec<u8> {
     let encoder = driver.delivery_encoder(terms).unwrap();
-    let mut publications = Publications::new(encoder, Arc::clone(&terms.payloads));
-    (0..messages.div_ceil(2))
-        .flat_map(|pair| {
-            let count = (messages - 2 * pair).min(2) as u32;
-            publications.stamped(&batch_stamp(2 * pair, count)).bytes().to_vec()
-        })
-        .collect()
+    encoded(encoder, terms, messages).iter().flat_map(|batch| batch.bytes().to_vec()).collect()
 }
 
 /// A conversation over a blocking socket.

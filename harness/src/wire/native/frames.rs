@@ -132,14 +132,17 @@ impl Encoder for NativeEncoder {
 }
 
 /// DELIVER frames, as a broker would send them.
-pub(in crate::wire) struct DeliveryEncoder;
+pub(in crate::wire) struct DeliveryEncoder {
+    /// The correlation id of the subscription to the first topic; the others' follow.
+    pub(in crate::wire) first_subscription: u32,
+}
 
 impl Encoder for DeliveryEncoder {
     fn encode(&mut self, topic: u32, payloads: &[&[u8]], batch: &mut EncodedBatch) {
         let records = records(payloads);
         let response = Response::Deliver { base_offset: 0, batch: records.batch() };
         let mut bytes = Vec::new();
-        encode_response(&response, topic, &mut bytes);
+        encode_response(&response, self.first_subscription + topic, &mut bytes);
         append_records_frame(&bytes, payloads, batch);
     }
 }
