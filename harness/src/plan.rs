@@ -214,7 +214,7 @@ impl<'a> BrokerPlan<'a> {
     fn add_streams(&mut self, asked: &[StreamConfig]) {
         let mut reasons = Vec::new();
         for (index, stream) in asked.iter().enumerate() {
-            match self.broker.driver.stream(streams::demand(stream)) {
+            match streams::support(self.broker.driver, stream) {
                 Support::Measured => self.streams.push(StreamCell::new(index, stream)),
                 Support::Meaningless(reason) if !reasons.contains(&reason) => reasons.push(reason),
                 Support::Meaningless(_) => {}
@@ -348,7 +348,7 @@ mod tests {
     fn the_estimate_counts_rounds_and_undoing() {
         let config = config();
         let plan = Plan::of(&config);
-        assert_eq!(plan.cells(), 2 * (4 + 2 + 2 + 2 + 4));
+        assert_eq!(plan.cells(), 2 * (4 + 2 + 2 + 2 + 4 + 2));
         let cell = plan.brokers[0].operations[0];
         let create = OperationCell { operation: Operation::Create, ..cell };
         assert_eq!(create.estimated_ms(), cell.estimated_ms() + 1000);

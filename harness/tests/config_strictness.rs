@@ -168,7 +168,7 @@ fn a_configuration_file_needs_a_command_that_names_it_and_the_other_way_round() 
 fn only_who_speaks_mqtt_has_its_terms() {
     let mqtt = "driver = \"mqtt\"\naddress = \"127.0.0.1:1883\"";
     let good = "driver = \"null\"";
-    check(good, &format!("{mqtt}\nqos = 2"), 6, &["`qos`", "0 to 1", "found 2"]);
+    check(good, &format!("{mqtt}\nqos = 3"), 6, &["`qos`", "0 to 2", "found 3"]);
     check(good, &format!("{mqtt}\nmqtt_version = \"4\""), 6, &["`mqtt_version`", "3.1.1"]);
     check(good, "driver = \"null\"\nqos = 0", 5, &["`qos`", "null does not speak MQTT"]);
     let version = "driver = \"null\"\nmqtt_version = \"5.0\"";
@@ -176,6 +176,7 @@ fn only_who_speaks_mqtt_has_its_terms() {
     for (keys, version, qos) in [
         ("", MqttVersion::V311, QoS::AtMostOnce),
         ("\nmqtt_version = \"5.0\"\nqos = 1", MqttVersion::V5, QoS::AtLeastOnce),
+        ("\nqos = 2", MqttVersion::V311, QoS::ExactlyOnce),
     ] {
         let config = Config::parse(&GOOD.replacen(good, &(mqtt.to_owned() + keys), 1)).unwrap();
         assert_eq!(config.brokers[0].mqtt, Some(MqttTerms { version, qos }));

@@ -51,7 +51,7 @@
 //! command = ["mosquitto", "-c", "{config_file}"]
 //! config_file = "listener {port} 127.0.0.1"
 //! # mqtt_version = "3.1.1"      # or "5.0"
-//! # qos = 0                     # of streams; 1: acknowledged by brokers and subscribers
+//! # qos = 0                     # of streams; 1 and 2: acknowledged by brokers and subscribers
 //!
 //! [[brokers]]
 //! name = "disk"                 # the ceiling of any broker that writes to the same disk

@@ -1,9 +1,13 @@
 //! Which drivers there are, and what each can measure.
 
-use super::DriverError;
+use super::{DriverError, MqttTerms};
 use crate::config::BrokerConfig;
-use crate::wire::{Driver, Native, Null};
+use crate::wire::{
+    BytePipe, Driver, Mqtt, Native, Nats, Null, Redis, RedisStreams, Selection, TandemClient,
+    TandemJson,
+};
 use measure::{BrokerKind, OperationName};
+use protocol::mqtt::QoS;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -141,15 +145,17 @@ impl DriverKind {
         match self {
             Self::TandemNative => "a Tandem broker over the native wire",
             Self::TandemClient => "a Tandem broker through the client library",
-            Self::TandemJson => "a Tandem broker over JSON lines (operations only)",
+            Self::TandemJson => "a Tandem broker over JSON lines: subscribers pull again and again",
             Self::BytePipe => {
                 "a process that copies bytes and parses nothing: any broker's ceiling"
             }
             Self::BytePipeMqtt => "the byte pipe by MQTT: the ceiling of streams of QoS 0",
             Self::Null => "no broker at all: the load generator's own ceiling",
-            Self::Redis => "redis-server: PUBLISH, acknowledged and streamed",
-            Self::RedisStreams => "redis-server: XADD and XREAD, on streams that it keeps",
-            Self::Mqtt => "any MQTT broker: QoS 0 streamed, QoS 1 acknowledged",
+            Self::Redis => "redis-server: PUBLISH and SUBSCRIBE, on channels that keep nothing",
+            Self::RedisStreams => {
+                "redis-server: XADD, and XREAD again and again, on streams that it keeps"
+            }
+            Self::Mqtt => "any MQTT broker: QoS 0, 1 or 2; acknowledged with 1 at least",
             Self::Nats => "nats-server: PUB streamed, PUB with PING acknowledged",
             Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
@@ -224,29 +230,51 @@ impl DriverKind {
         }
     }
 
-    /// Whether it can measure streams.
+    /// Whether it can measure streams. Where publications are always answered, streams that want no
+    /// acknowledgements have the answers read and not counted.
     #[must_use]
     pub fn stream(self, demand: StreamDemand) -> Support {
         match (self, demand) {
-            (Self::TandemJson, _) => {
-                Support::Meaningless("JSON lines have no push delivery; use tandem-native")
-            }
-            (Self::TandemNative | Self::Null | Self::Redis | Self::Mqtt | Self::Nats, _)
-            | (Self::TandemClient | Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
-            | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
-            (Self::TandemClient, _) => {
-                Support::Meaningless("acknowledged streams are sent by tandem-native only")
-            }
+            (Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
+            | (Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
             (Self::BytePipe | Self::BytePipeMqtt, _) => {
                 Support::Meaningless("a byte pipe acknowledges nothing")
             }
-            (Self::RedisStreams, StreamDemand::DeliveredAndAcknowledged) => Support::Meaningless(
-                "a reader of a Redis stream asks for each piece; only its publishers are measured",
-            ),
-            (Self::RedisStreams, StreamDemand::Delivered) => {
-                Support::Meaningless("XADD is always answered; use `acks`, or the driver redis")
-            }
             (Self::Disk, _) => Support::Meaningless("nobody subscribes to a file"),
+            (
+                Self::TandemNative
+                | Self::TandemClient
+                | Self::TandemJson
+                | Self::Null
+                | Self::Redis
+                | Self::RedisStreams
+                | Self::Mqtt
+                | Self::Nats,
+                _,
+            ) => Support::Measured,
+        }
+    }
+
+    /// Whether it can measure streams of so many topics, of which subscribers name each or all by
+    /// one pattern.
+    #[must_use]
+    pub fn topics(self, topics: u32, selection: Selection) -> Support {
+        match (self, selection) {
+            (Self::Null, _) if topics > 1 => {
+                Support::Meaningless("the load generator by itself has one topic")
+            }
+            (Self::Disk, _) if topics > 1 => Support::Meaningless("a file is one topic"),
+            (_, Selection::Names) | (Self::Redis | Self::Mqtt | Self::Nats, _) => Support::Measured,
+            (Self::TandemNative | Self::TandemClient | Self::TandemJson, Selection::Wildcard) => {
+                Support::Meaningless("patterns of topics are MQTT's; use the driver mqtt")
+            }
+            (Self::RedisStreams, Selection::Wildcard) => {
+                Support::Meaningless("Redis has patterns of channels, not of streams; use redis")
+            }
+            (
+                Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Disk,
+                Selection::Wildcard,
+            ) => Support::Meaningless("nothing looks at names there, so none matches a pattern"),
         }
     }
 
@@ -254,10 +282,11 @@ impl DriverKind {
     #[must_use]
     pub fn backlogs(self) -> Support {
         match self {
-            Self::TandemNative | Self::RedisStreams | Self::Disk => Support::Measured,
-            Self::TandemClient | Self::TandemJson => {
-                Support::Meaningless("backlogs are made and read by tandem-native only")
-            }
+            Self::TandemNative
+            | Self::TandemClient
+            | Self::TandemJson
+            | Self::RedisStreams
+            | Self::Disk => Support::Measured,
             Self::Mqtt => {
                 Support::Meaningless("sessions that are away are not driven; use tandem-native")
             }
@@ -277,13 +306,23 @@ impl DriverKind {
         address: Option<SocketAddr>,
         broker: &BrokerConfig,
     ) -> Result<Box<dyn Driver>, DriverError> {
-        let _ = broker;
-        if self == Self::Null {
-            return Ok(Box::new(Null));
-        }
-        let Some(address) = address else {
-            return Err(DriverError::unexpected("an address", &"none"));
-        };
-        Ok(Box::new(Native::new(address)))
+        let mqtt = broker.mqtt.unwrap_or_default();
+        Ok(match (self, address) {
+            (Self::Null, _) => Box::new(Null),
+            (Self::Disk, _) => return Err(DriverError::unexpected("a driver of a wire", &self)),
+            (_, None) => return Err(DriverError::unexpected("an address", &"none")),
+            (Self::TandemNative, Some(address)) => Box::new(Native::new(address)),
+            (Self::TandemClient, Some(address)) => Box::new(TandemClient::new(address)),
+            (Self::TandemJson, Some(address)) => Box::new(TandemJson::new(address)),
+            (Self::BytePipe, Some(address)) => Box::new(BytePipe::new(address)),
+            (Self::Redis, Some(address)) => Box::new(Redis::new(address)),
+            (Self::RedisStreams, Some(address)) => Box::new(RedisStreams::new(address)),
+            (Self::Mqtt, Some(address)) => Box::new(Mqtt::new(address, mqtt)),
+            // The pipe acknowledges nothing.
+            (Self::BytePipeMqtt, Some(address)) => {
+                Box::new(Mqtt::new(address, MqttTerms { qos: QoS::AtMostOnce, ..mqtt }))
+            }
+            (Self::Nats, Some(address)) => Box::new(Nats::new(address)),
+        })
     }
 }

@@ -1,8 +1,9 @@
 //! What streams come to.
 
 use crate::config::{self, Drive, StreamConfig, StreamExtent};
-use crate::drivers::StreamDemand;
+use crate::drivers::{DriverKind, StreamDemand, Support};
 use crate::schedule::{self, LoadModel};
+use crate::wire::Selection;
 use measure::{HistogramTag, StreamLoad, StreamShape};
 
 const DELIVERIES_PER_S_GUESS: f64 = 2_000_000.0;
@@ -98,11 +99,17 @@ fn offered_per_s(load: &config::StreamLoad) -> Option<f64> {
     load.offered_per_s()
 }
 
-pub(super) fn demand(stream: &StreamConfig) -> StreamDemand {
-    match (stream.in_flight(), stream.subscribers) {
+/// Whether a driver can measure a stream.
+pub(super) fn support(driver: DriverKind, stream: &StreamConfig) -> Support {
+    let demand = match (stream.in_flight(), stream.subscribers) {
         (None, _) => StreamDemand::Delivered,
         (Some(_), 0) => StreamDemand::Acknowledged,
         (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
+    };
+    let selection = if stream.wildcard { Selection::Wildcard } else { Selection::Names };
+    match driver.stream(demand) {
+        Support::Measured => driver.topics(stream.topics, selection),
+        meaningless @ Support::Meaningless(_) => meaningless,
     }
 }
 

@@ -8,7 +8,7 @@
 
 mod frames;
 
-pub(super) use frames::{NativeEncoder, NativeFrames, encode};
+pub(super) use frames::{DeliveryEncoder, NativeEncoder, NativeFrames, append_records, encode};
 
 use super::{
     Confirmation, Conversation, Driver, Encoder, Heard, Held, Operator, Publications, Publisher,
@@ -101,7 +101,7 @@ impl Driver for Native {
     }
 
     fn delivery_encoder(&self, _terms: &StreamTerms) -> Option<Box<dyn Encoder>> {
-        Some(Box::new(frames::DeliveryEncoder))
+        Some(Box::new(DeliveryEncoder { first_subscription: 0 }))
     }
 }
 

@@ -18,8 +18,8 @@ const AMQP_DRIVER: &str = "amqp";
 
 const IDLE_RANGE: RangeInclusive<u32> = 0..=1_000_000;
 
-/// Streams have no use for the second round trip of QoS 2.
-const QOS_RANGE: RangeInclusive<u8> = 0..=1;
+/// As MQTT has them.
+const QOS_RANGE: RangeInclusive<u8> = 0..=2;
 
 impl Check<'_> {
     pub(super) fn brokers(
@@ -227,7 +227,7 @@ impl Check<'_> {
     ) -> Result<Option<MqttTerms>, ConfigError> {
         if driver == DriverKind::Mqtt {
             let number = self.within("qos", qos, &QOS_RANGE, QoS::AtMostOnce.number())?;
-            let qos = if number == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            let qos = QoS::from_number(number).unwrap_or_default();
             let version = version.map(|version| *version.as_ref()).unwrap_or_default();
             return Ok(Some(MqttTerms { version, qos }));
         }

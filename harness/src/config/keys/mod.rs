@@ -126,7 +126,7 @@ pub(super) struct BrokerKeys {
     pub(super) fresh_each_round: Option<bool>,
     /// Which version of MQTT is spoken [default: "3.1.1"].
     pub(super) mqtt_version: Option<Placed<MqttVersion>>,
-    /// MQTT's quality of service of streams: 0, or 1 [default: 0].
+    /// MQTT's quality of service of streams: 0, 1 or 2 [default: 0].
     pub(super) qos: Option<Placed<u8>>,
     /// Where JetStream keeps a stream [default: "file"].
     pub(super) jetstream_storage: Option<Placed<JetStreamStorage>>,

@@ -57,6 +57,9 @@ impl NativeFrames {
         let mut used = 0;
         if self.greeting != Greeting::Accepted {
             used = self.handle_greeting(input)?;
+            if self.greeting == Greeting::Awaited {
+                return Ok(0);
+            }
         }
         loop {
             match self.decoder.next(&input[used..]) {
@@ -129,16 +132,24 @@ impl Encoder for NativeEncoder {
 }
 
 /// DELIVER frames, as a broker would send them.
-pub(in crate::wire) struct DeliveryEncoder;
+pub(in crate::wire) struct DeliveryEncoder {
+    /// The correlation id of the subscription to the first topic; the others' follow.
+    pub(in crate::wire) first_subscription: u32,
+}
 
 impl Encoder for DeliveryEncoder {
     fn encode(&mut self, topic: u32, payloads: &[&[u8]], batch: &mut EncodedBatch) {
         let records = records(payloads);
         let response = Response::Deliver { base_offset: 0, batch: records.batch() };
         let mut bytes = Vec::new();
-        encode_response(&response, topic, &mut bytes);
+        encode_response(&response, self.first_subscription + topic, &mut bytes);
         append_records_frame(&bytes, payloads, batch);
     }
+}
+
+/// Appends the records of these payloads.
+pub(in crate::wire) fn append_records(payloads: &[&[u8]], batch: &mut EncodedBatch) {
+    append_records_frame(records(payloads).batch().bytes(), payloads, batch);
 }
 
 fn records(payloads: &[&[u8]]) -> BatchBuilder {
