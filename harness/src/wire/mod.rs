@@ -22,6 +22,8 @@ mod heard;
 mod native;
 mod null;
 mod publications;
+#[cfg(test)]
+pub(crate) mod trial;
 
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
 pub use heard::{Heard, Tidings};
