@@ -2,7 +2,7 @@
 
 use super::DriverError;
 use crate::config::BrokerConfig;
-use crate::wire::{Driver, Native, Null};
+use crate::wire::{Driver, JetStream, Native, Null};
 use measure::{BrokerKind, OperationName};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -97,13 +97,16 @@ pub enum DriverKind {
     Mqtt,
     /// NATS over its text protocol, without its store.
     Nats,
+    /// NATS over its text protocol: its streams, which it keeps.
+    #[serde(rename = "jetstream")]
+    JetStream,
     /// No broker: a file that is written and synced.
     Disk,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
@@ -114,6 +117,7 @@ impl DriverKind {
         Self::RedisStreams,
         Self::Mqtt,
         Self::Nats,
+        Self::JetStream,
         Self::Disk,
     ];
 
@@ -131,6 +135,7 @@ impl DriverKind {
             Self::RedisStreams => "redis-streams",
             Self::Mqtt => "mqtt",
             Self::Nats => "nats",
+            Self::JetStream => "jetstream",
             Self::Disk => "disk",
         }
     }
@@ -151,6 +156,7 @@ impl DriverKind {
             Self::RedisStreams => "redis-server: XADD and XREAD, on streams that it keeps",
             Self::Mqtt => "any MQTT broker: QoS 0 streamed, QoS 1 acknowledged",
             Self::Nats => "nats-server: PUB streamed, PUB with PING acknowledged",
+            Self::JetStream => "nats-server with JetStream: streams that it keeps, with PubAck",
             Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
     }
@@ -165,7 +171,8 @@ impl DriverKind {
             | Self::Redis
             | Self::RedisStreams
             | Self::Mqtt
-            | Self::Nats => BrokerKind::Broker,
+            | Self::Nats
+            | Self::JetStream => BrokerKind::Broker,
             Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
@@ -194,6 +201,8 @@ impl DriverKind {
             | Self::Mqtt
             | Self::Nats => "in memory",
             Self::BytePipe | Self::BytePipeMqtt | Self::Null => "none",
+            // It writes to files, and syncs on a timer unless its configuration says otherwise.
+            Self::JetStream => "operating-system",
             Self::Disk => "after fdatasync",
         }
     }
@@ -202,9 +211,11 @@ impl DriverKind {
     #[must_use]
     pub fn operation(self, operation: Operation) -> Support {
         match self {
-            Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Null => {
-                Support::Measured
-            }
+            Self::TandemNative
+            | Self::TandemClient
+            | Self::TandemJson
+            | Self::JetStream
+            | Self::Null => Support::Measured,
             Self::BytePipeMqtt => Support::Meaningless("a byte pipe has no PUBACK to give"),
             _ if operation == Operation::Publish => Support::Measured,
             Self::BytePipe => Support::Meaningless("a byte pipe has no topics; it only echoes"),
@@ -234,6 +245,7 @@ impl DriverKind {
             (Self::TandemNative | Self::Null | Self::Redis | Self::Mqtt | Self::Nats, _)
             | (Self::TandemClient | Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
             | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
+            (Self::JetStream, _) => Support::Measured,
             (Self::TandemClient, _) => {
                 Support::Meaningless("acknowledged streams are sent by tandem-native only")
             }
@@ -254,7 +266,9 @@ impl DriverKind {
     #[must_use]
     pub fn backlogs(self) -> Support {
         match self {
-            Self::TandemNative | Self::RedisStreams | Self::Disk => Support::Measured,
+            Self::TandemNative | Self::RedisStreams | Self::JetStream | Self::Disk => {
+                Support::Measured
+            }
             Self::TandemClient | Self::TandemJson => {
                 Support::Meaningless("backlogs are made and read by tandem-native only")
             }
@@ -277,13 +291,17 @@ impl DriverKind {
         address: Option<SocketAddr>,
         broker: &BrokerConfig,
     ) -> Result<Box<dyn Driver>, DriverError> {
-        let _ = broker;
         if self == Self::Null {
             return Ok(Box::new(Null));
         }
         let Some(address) = address else {
             return Err(DriverError::unexpected("an address", &"none"));
         };
-        Ok(Box::new(Native::new(address)))
+        Ok(match self {
+            Self::JetStream => {
+                Box::new(JetStream::new(address, broker.jetstream_storage.unwrap_or_default()))
+            }
+            _ => Box::new(Native::new(address)),
+        })
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct ReadySign {
 pub(super) fn expected_sign(driver: DriverKind) -> &'static str {
     match driver {
         DriverKind::Redis | DriverKind::RedisStreams => "\"Ready to accept connections\"",
-        DriverKind::Nats => "\"Server is ready\"",
+        DriverKind::Nats | DriverKind::JetStream => "\"Server is ready\"",
         DriverKind::Mqtt => "\"mosquitto version VERSION running\", or \"ready listen=ADDRESS\"",
         _ => "a line with \"ready\" and \"listen=ADDRESS\"",
     }
@@ -24,7 +24,7 @@ pub(super) fn expected_sign(driver: DriverKind) -> &'static str {
 /// Whether it may be said on standard error: NATS logs there, and mosquitto's standard output is not
 /// flushed where it is no terminal.
 pub(super) fn says_it_on_stderr(driver: DriverKind) -> bool {
-    matches!(driver, DriverKind::Nats | DriverKind::Mqtt)
+    matches!(driver, DriverKind::Nats | DriverKind::JetStream | DriverKind::Mqtt)
 }
 
 impl ReadySign {
@@ -39,7 +39,7 @@ impl ReadySign {
             DriverKind::Redis | DriverKind::RedisStreams => {
                 line.contains("Ready to accept connections")
             }
-            DriverKind::Nats => {
+            DriverKind::Nats | DriverKind::JetStream => {
                 if let Some((_, version)) = line.split_once("Version: ") {
                     self.version = version.trim().to_owned();
                 }

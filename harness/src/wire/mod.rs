@@ -19,14 +19,18 @@
 
 mod blocking;
 mod heard;
+mod jetstream;
 mod native;
+mod nats_lines;
 mod null;
 mod publications;
 #[cfg(test)]
 pub(crate) mod trial;
+mod unacknowledged;
 
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
 pub use heard::{Heard, Tidings};
+pub use jetstream::JetStream;
 pub use native::Native;
 pub use null::Null;
 pub use publications::{EncodedBatch, Encoder, Publications};
