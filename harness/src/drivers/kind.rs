@@ -2,7 +2,7 @@
 
 use super::DriverError;
 use crate::config::BrokerConfig;
-use crate::wire::{Driver, JetStream, Native, Null};
+use crate::wire::{Amqp, Driver, JetStream, Native, Null};
 use measure::{BrokerKind, OperationName};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -100,13 +100,15 @@ pub enum DriverKind {
     /// NATS over its text protocol: its streams, which it keeps.
     #[serde(rename = "jetstream")]
     JetStream,
+    /// A broker that speaks AMQP 0-9-1, such as RabbitMQ.
+    Amqp,
     /// No broker: a file that is written and synced.
     Disk,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
@@ -118,6 +120,7 @@ impl DriverKind {
         Self::Mqtt,
         Self::Nats,
         Self::JetStream,
+        Self::Amqp,
         Self::Disk,
     ];
 
@@ -136,6 +139,7 @@ impl DriverKind {
             Self::Mqtt => "mqtt",
             Self::Nats => "nats",
             Self::JetStream => "jetstream",
+            Self::Amqp => "amqp",
             Self::Disk => "disk",
         }
     }
@@ -157,6 +161,7 @@ impl DriverKind {
             Self::Mqtt => "any MQTT broker: QoS 0 streamed, QoS 1 acknowledged",
             Self::Nats => "nats-server: PUB streamed, PUB with PING acknowledged",
             Self::JetStream => "nats-server with JetStream: streams that it keeps, with PubAck",
+            Self::Amqp => "RabbitMQ by AMQP 0-9-1: exchanges and queues, with confirms",
             Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
     }
@@ -172,7 +177,8 @@ impl DriverKind {
             | Self::RedisStreams
             | Self::Mqtt
             | Self::Nats
-            | Self::JetStream => BrokerKind::Broker,
+            | Self::JetStream
+            | Self::Amqp => BrokerKind::Broker,
             Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
@@ -199,7 +205,8 @@ impl DriverKind {
             | Self::Redis
             | Self::RedisStreams
             | Self::Mqtt
-            | Self::Nats => "in memory",
+            | Self::Nats
+            | Self::Amqp => "in memory",
             Self::BytePipe | Self::BytePipeMqtt | Self::Null => "none",
             // It writes to files, and syncs on a timer unless its configuration says otherwise.
             Self::JetStream => "operating-system",
@@ -229,6 +236,9 @@ impl DriverKind {
             Self::Mqtt => Support::Meaningless(
                 "MQTT topics are not created or deleted, and a subscriber cannot pull",
             ),
+            Self::Amqp => Support::Meaningless(
+                "an AMQP exchange holds nothing, and a queue is read by whoever comes first",
+            ),
             Self::Nats => Support::Meaningless(
                 "NATS subjects are not created or deleted, and a subscriber cannot pull",
             ),
@@ -245,7 +255,10 @@ impl DriverKind {
             (Self::TandemNative | Self::Null | Self::Redis | Self::Mqtt | Self::Nats, _)
             | (Self::TandemClient | Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
             | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
-            (Self::JetStream, _) => Support::Measured,
+            (Self::Amqp, StreamDemand::Acknowledged) => Support::Meaningless(
+                "what no subscriber's queue takes is acknowledged and dropped; add subscribers",
+            ),
+            (Self::JetStream | Self::Amqp, _) => Support::Measured,
             (Self::TandemClient, _) => {
                 Support::Meaningless("acknowledged streams are sent by tandem-native only")
             }
@@ -275,6 +288,9 @@ impl DriverKind {
             Self::Mqtt => {
                 Support::Meaningless("sessions that are away are not driven; use tandem-native")
             }
+            Self::Amqp => {
+                Support::Meaningless("a queue is its subscriber's own; use tandem-native")
+            }
             Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Redis | Self::Nats => {
                 Support::Meaningless("what nobody reads is not kept")
             }
@@ -301,6 +317,7 @@ impl DriverKind {
             Self::JetStream => {
                 Box::new(JetStream::new(address, broker.jetstream_storage.unwrap_or_default()))
             }
+            Self::Amqp => Box::new(Amqp::new(address, broker.amqp_queue.unwrap_or_default())),
             _ => Box::new(Native::new(address)),
         })
     }

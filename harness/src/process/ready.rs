@@ -17,6 +17,7 @@ pub(super) fn expected_sign(driver: DriverKind) -> &'static str {
         DriverKind::Redis | DriverKind::RedisStreams => "\"Ready to accept connections\"",
         DriverKind::Nats | DriverKind::JetStream => "\"Server is ready\"",
         DriverKind::Mqtt => "\"mosquitto version VERSION running\", or \"ready listen=ADDRESS\"",
+        DriverKind::Amqp => "\"Server startup complete\"",
         _ => "a line with \"ready\" and \"listen=ADDRESS\"",
     }
 }
@@ -46,8 +47,18 @@ impl ReadySign {
                 line.ends_with("Server is ready")
             }
             DriverKind::Mqtt => self.hear_mosquitto(line) || self.hear_tandem(line),
+            DriverKind::Amqp => self.hear_rabbitmq(line),
             _ => self.hear_tandem(line),
         }
+    }
+
+    /// `Starting RabbitMQ 3.10.8 on Erlang 25.2.3`, then `Server startup complete; ...`
+    fn hear_rabbitmq(&mut self, line: &str) -> bool {
+        let rest = line.split_once("Starting RabbitMQ ").map(|(_, rest)| rest);
+        if let Some(version) = rest.and_then(|rest| rest.split_whitespace().next()) {
+            self.version = version.to_owned();
+        }
+        line.contains("Server startup complete")
     }
 
     /// `1700000000: mosquitto version 2.0.11 running`
@@ -112,5 +123,11 @@ mod tests {
         check(DriverKind::Mqtt, &mosquitto, "127.0.0.1:9", "2.0.11");
         let nats = ["[1] x [INF]   Version:  2.9.10", "[1] x [INF] Server is ready"];
         check(DriverKind::Nats, &nats, "127.0.0.1:9", "2.9.10");
+        check(DriverKind::JetStream, &nats, "127.0.0.1:9", "2.9.10");
+        let rabbitmq = [
+            "[info] <0.2.0>  Starting RabbitMQ 3.10.8 on Erlang 25.2.3 [jit]",
+            "[info] <0.6.0> Server startup complete; 0 plugins started.",
+        ];
+        check(DriverKind::Amqp, &rabbitmq, "127.0.0.1:9", "3.10.8");
     }
 }

@@ -17,6 +17,7 @@
 //!   the phase ends                        finish        -> bytes to write, then heard.finished()
 //! ```
 
+mod amqp;
 mod blocking;
 mod heard;
 mod jetstream;
@@ -28,6 +29,7 @@ mod publications;
 pub(crate) mod trial;
 mod unacknowledged;
 
+pub use amqp::Amqp;
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
 pub use heard::{Heard, Tidings};
 pub use jetstream::JetStream;
