@@ -2,7 +2,7 @@
 
 use super::DriverError;
 use crate::config::BrokerConfig;
-use crate::wire::{Amqp, Driver, JetStream, Native, Null};
+use crate::wire::{Amqp, Driver, JetStream, Native, Null, Stomp};
 use measure::{BrokerKind, OperationName};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -102,13 +102,15 @@ pub enum DriverKind {
     JetStream,
     /// A broker that speaks AMQP 0-9-1, such as RabbitMQ.
     Amqp,
+    /// A broker that speaks STOMP 1.2, such as RabbitMQ with its plugin.
+    Stomp,
     /// No broker: a file that is written and synced.
     Disk,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
@@ -121,6 +123,7 @@ impl DriverKind {
         Self::Nats,
         Self::JetStream,
         Self::Amqp,
+        Self::Stomp,
         Self::Disk,
     ];
 
@@ -140,6 +143,7 @@ impl DriverKind {
             Self::Nats => "nats",
             Self::JetStream => "jetstream",
             Self::Amqp => "amqp",
+            Self::Stomp => "stomp",
             Self::Disk => "disk",
         }
     }
@@ -162,6 +166,7 @@ impl DriverKind {
             Self::Nats => "nats-server: PUB streamed, PUB with PING acknowledged",
             Self::JetStream => "nats-server with JetStream: streams that it keeps, with PubAck",
             Self::Amqp => "RabbitMQ by AMQP 0-9-1: exchanges and queues, with confirms",
+            Self::Stomp => "any broker by STOMP 1.2: SEND, with receipts where acknowledged",
             Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
     }
@@ -178,7 +183,8 @@ impl DriverKind {
             | Self::Mqtt
             | Self::Nats
             | Self::JetStream
-            | Self::Amqp => BrokerKind::Broker,
+            | Self::Amqp
+            | Self::Stomp => BrokerKind::Broker,
             Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
@@ -206,7 +212,8 @@ impl DriverKind {
             | Self::RedisStreams
             | Self::Mqtt
             | Self::Nats
-            | Self::Amqp => "in memory",
+            | Self::Amqp
+            | Self::Stomp => "in memory",
             Self::BytePipe | Self::BytePipeMqtt | Self::Null => "none",
             // It writes to files, and syncs on a timer unless its configuration says otherwise.
             Self::JetStream => "operating-system",
@@ -239,6 +246,9 @@ impl DriverKind {
             Self::Amqp => Support::Meaningless(
                 "an AMQP exchange holds nothing, and a queue is read by whoever comes first",
             ),
+            Self::Stomp => Support::Meaningless(
+                "STOMP destinations are not created or deleted, and a subscriber cannot pull",
+            ),
             Self::Nats => Support::Meaningless(
                 "NATS subjects are not created or deleted, and a subscriber cannot pull",
             ),
@@ -255,10 +265,10 @@ impl DriverKind {
             (Self::TandemNative | Self::Null | Self::Redis | Self::Mqtt | Self::Nats, _)
             | (Self::TandemClient | Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
             | (Self::RedisStreams | Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
-            (Self::Amqp, StreamDemand::Acknowledged) => Support::Meaningless(
+            (Self::Amqp | Self::Stomp, StreamDemand::Acknowledged) => Support::Meaningless(
                 "what no subscriber's queue takes is acknowledged and dropped; add subscribers",
             ),
-            (Self::JetStream | Self::Amqp, _) => Support::Measured,
+            (Self::JetStream | Self::Amqp | Self::Stomp, _) => Support::Measured,
             (Self::TandemClient, _) => {
                 Support::Meaningless("acknowledged streams are sent by tandem-native only")
             }
@@ -288,7 +298,7 @@ impl DriverKind {
             Self::Mqtt => {
                 Support::Meaningless("sessions that are away are not driven; use tandem-native")
             }
-            Self::Amqp => {
+            Self::Amqp | Self::Stomp => {
                 Support::Meaningless("a queue is its subscriber's own; use tandem-native")
             }
             Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Redis | Self::Nats => {
@@ -318,6 +328,7 @@ impl DriverKind {
                 Box::new(JetStream::new(address, broker.jetstream_storage.unwrap_or_default()))
             }
             Self::Amqp => Box::new(Amqp::new(address, broker.amqp_queue.unwrap_or_default())),
+            Self::Stomp => Box::new(Stomp(address)),
             _ => Box::new(Native::new(address)),
         })
     }

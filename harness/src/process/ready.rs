@@ -17,7 +17,7 @@ pub(super) fn expected_sign(driver: DriverKind) -> &'static str {
         DriverKind::Redis | DriverKind::RedisStreams => "\"Ready to accept connections\"",
         DriverKind::Nats | DriverKind::JetStream => "\"Server is ready\"",
         DriverKind::Mqtt => "\"mosquitto version VERSION running\", or \"ready listen=ADDRESS\"",
-        DriverKind::Amqp => "\"Server startup complete\"",
+        DriverKind::Amqp | DriverKind::Stomp => "\"Server startup complete\"",
         _ => "a line with \"ready\" and \"listen=ADDRESS\"",
     }
 }
@@ -47,7 +47,7 @@ impl ReadySign {
                 line.ends_with("Server is ready")
             }
             DriverKind::Mqtt => self.hear_mosquitto(line) || self.hear_tandem(line),
-            DriverKind::Amqp => self.hear_rabbitmq(line),
+            DriverKind::Amqp | DriverKind::Stomp => self.hear_rabbitmq(line),
             _ => self.hear_tandem(line),
         }
     }

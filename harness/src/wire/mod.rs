@@ -25,6 +25,7 @@ mod native;
 mod nats_lines;
 mod null;
 mod publications;
+mod stomp;
 #[cfg(test)]
 pub(crate) mod trial;
 mod unacknowledged;
@@ -36,6 +37,7 @@ pub use jetstream::JetStream;
 pub use native::Native;
 pub use null::Null;
 pub use publications::{EncodedBatch, Encoder, Publications};
+pub use stomp::Stomp;
 
 use crate::drivers::DriverError;
 use crate::message::{BatchStamp, Payloads};
