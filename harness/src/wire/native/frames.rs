@@ -57,6 +57,9 @@ impl NativeFrames {
         let mut used = 0;
         if self.greeting != Greeting::Accepted {
             used = self.handle_greeting(input)?;
+            if self.greeting == Greeting::Awaited {
+                return Ok(0);
+            }
         }
         loop {
             match self.decoder.next(&input[used..]) {
