@@ -1,9 +1,10 @@
 //! Which drivers there are, and what each can measure.
 
-use super::DriverError;
+use super::{DriverError, MqttTerms};
 use crate::config::BrokerConfig;
-use crate::wire::{Driver, Native, Null};
+use crate::wire::{BytePipe, Driver, Mqtt, Native, Nats, Null, Redis, RedisStreams};
 use measure::{BrokerKind, OperationName};
+use protocol::mqtt::QoS;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -277,13 +278,27 @@ impl DriverKind {
         address: Option<SocketAddr>,
         broker: &BrokerConfig,
     ) -> Result<Box<dyn Driver>, DriverError> {
-        let _ = broker;
-        if self == Self::Null {
-            return Ok(Box::new(Null));
-        }
-        let Some(address) = address else {
-            return Err(DriverError::unexpected("an address", &"none"));
+        let Some(address) = address.filter(|_| self.needs_process()) else {
+            return match self {
+                Self::Null => Ok(Box::new(Null)),
+                Self::Disk => Err(DriverError::unexpected("a driver of a wire", &self)),
+                _ => Err(DriverError::unexpected("an address", &"none")),
+            };
         };
-        Ok(Box::new(Native::new(address)))
+        let mqtt = broker.mqtt.unwrap_or_default();
+        Ok(match self {
+            Self::TandemNative => Box::new(Native::new(address)),
+            Self::BytePipe => Box::new(BytePipe::new(address)),
+            Self::Redis => Box::new(Redis::new(address)),
+            Self::RedisStreams => Box::new(RedisStreams::new(address)),
+            Self::Mqtt => Box::new(Mqtt::new(address, mqtt)),
+            // The pipe acknowledges nothing.
+            Self::BytePipeMqtt => {
+                Box::new(Mqtt::new(address, MqttTerms { qos: QoS::AtMostOnce, ..mqtt }))
+            }
+            Self::Nats => Box::new(Nats::new(address)),
+            Self::TandemClient | Self::TandemJson => Box::new(Native::new(address)),
+            Self::Null | Self::Disk => unreachable!("answered above"),
+        })
     }
 }

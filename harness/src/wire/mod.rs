@@ -18,16 +18,32 @@
 //! ```
 
 mod blocking;
+#[cfg(test)]
+mod brokers;
+mod byte_pipe;
+#[cfg(test)]
+mod exchanges;
 mod heard;
+mod mqtt;
 mod native;
+mod nats;
 mod null;
+mod pieces;
 mod publications;
+mod redis;
+#[cfg(test)]
+mod testing;
+mod unanswered;
 
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
+pub use byte_pipe::BytePipe;
 pub use heard::{Heard, Tidings};
+pub use mqtt::Mqtt;
 pub use native::Native;
+pub use nats::Nats;
 pub use null::Null;
 pub use publications::{EncodedBatch, Encoder, Publications};
+pub use redis::{Redis, RedisStreams};
 
 use crate::drivers::DriverError;
 use crate::message::{BatchStamp, Payloads};
