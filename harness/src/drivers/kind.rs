@@ -2,7 +2,9 @@
 
 use super::{DriverError, MqttTerms};
 use crate::config::BrokerConfig;
-use crate::wire::{BytePipe, Driver, Mqtt, Native, Nats, Null, Redis, RedisStreams};
+use crate::wire::{
+    BytePipe, Driver, Mqtt, Native, Nats, Null, Redis, RedisStreams, TandemClient, TandemJson,
+};
 use measure::{BrokerKind, OperationName};
 use protocol::mqtt::QoS;
 use serde::{Deserialize, Serialize};
@@ -278,27 +280,23 @@ impl DriverKind {
         address: Option<SocketAddr>,
         broker: &BrokerConfig,
     ) -> Result<Box<dyn Driver>, DriverError> {
-        let Some(address) = address.filter(|_| self.needs_process()) else {
-            return match self {
-                Self::Null => Ok(Box::new(Null)),
-                Self::Disk => Err(DriverError::unexpected("a driver of a wire", &self)),
-                _ => Err(DriverError::unexpected("an address", &"none")),
-            };
-        };
         let mqtt = broker.mqtt.unwrap_or_default();
-        Ok(match self {
-            Self::TandemNative => Box::new(Native::new(address)),
-            Self::BytePipe => Box::new(BytePipe::new(address)),
-            Self::Redis => Box::new(Redis::new(address)),
-            Self::RedisStreams => Box::new(RedisStreams::new(address)),
-            Self::Mqtt => Box::new(Mqtt::new(address, mqtt)),
+        Ok(match (self, address) {
+            (Self::Null, _) => Box::new(Null),
+            (Self::Disk, _) => return Err(DriverError::unexpected("a driver of a wire", &self)),
+            (_, None) => return Err(DriverError::unexpected("an address", &"none")),
+            (Self::TandemNative, Some(address)) => Box::new(Native::new(address)),
+            (Self::TandemClient, Some(address)) => Box::new(TandemClient::new(address)),
+            (Self::TandemJson, Some(address)) => Box::new(TandemJson::new(address)),
+            (Self::BytePipe, Some(address)) => Box::new(BytePipe::new(address)),
+            (Self::Redis, Some(address)) => Box::new(Redis::new(address)),
+            (Self::RedisStreams, Some(address)) => Box::new(RedisStreams::new(address)),
+            (Self::Mqtt, Some(address)) => Box::new(Mqtt::new(address, mqtt)),
             // The pipe acknowledges nothing.
-            Self::BytePipeMqtt => {
+            (Self::BytePipeMqtt, Some(address)) => {
                 Box::new(Mqtt::new(address, MqttTerms { qos: QoS::AtMostOnce, ..mqtt }))
             }
-            Self::Nats => Box::new(Nats::new(address)),
-            Self::TandemClient | Self::TandemJson => Box::new(Native::new(address)),
-            Self::Null | Self::Disk => unreachable!("answered above"),
+            (Self::Nats, Some(address)) => Box::new(Nats::new(address)),
         })
     }
 }

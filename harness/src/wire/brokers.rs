@@ -3,7 +3,7 @@
 use super::testing::{Peer, RUN_ID};
 use super::{
     BytePipe, Confirmation, Driver, Mqtt, Native, Nats, Redis, RedisStreams, Request, Selection,
-    StreamTerms, hold_conversation, hold_requests,
+    StreamTerms, TandemClient, TandemJson, hold_conversation, hold_requests,
 };
 use crate::drivers::{DriverError, DriverKind, MqttTerms, MqttVersion};
 use crate::message::{BatchStamp, Intended, Payloads};
@@ -251,6 +251,24 @@ fn native_streams_and_operations_go_through_both_tandem_brokers() {
 }
 
 #[test]
+fn streams_and_operations_go_through_both_tandem_brokers_by_the_client_library() {
+    for broker in tandems() {
+        let driver = TandemClient::new(broker.address());
+        check_streams(&driver, &BY_NAMES, &BOTH);
+        check_operations(&driver, true);
+    }
+}
+
+#[test]
+fn streams_and_operations_go_through_both_tandem_brokers_in_json_lines() {
+    for broker in tandems() {
+        let driver = TandemJson::new(broker.address());
+        check_streams(&driver, &BY_NAMES, &BOTH);
+        check_operations(&driver, true);
+    }
+}
+
+#[test]
 fn nats_streams_and_operations_go_through_a_nats_server() {
     let command = ["nats-server", "-a", "127.0.0.1", "-p", "{port}"];
     let Some(broker) = started(DriverKind::Nats, &command, None) else { return };
@@ -323,7 +341,16 @@ fn what_a_broker_refuses_is_told_in_its_own_words() {
     }
     for broker in tandems() {
         let create = Request::Create { topic: "twice" };
-        let error = refusal(&Native::new(broker.address()), &[create, create]);
-        assert_eq!(error.code(), "topic_exists", "{error}");
+        let delete = [Request::Delete { topic: "twice" }];
+        let drivers: [Box<dyn Driver>; 3] = [
+            Box::new(Native::new(broker.address())),
+            Box::new(TandemClient::new(broker.address())),
+            Box::new(TandemJson::new(broker.address())),
+        ];
+        for driver in &drivers {
+            let error = refusal(&**driver, &[create, create]);
+            assert_eq!(error.code(), "topic_exists", "{error}");
+            hold_requests(broker.address(), &mut *driver.operator(0), delete).unwrap();
+        }
     }
 }

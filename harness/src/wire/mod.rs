@@ -24,6 +24,8 @@ mod byte_pipe;
 #[cfg(test)]
 mod exchanges;
 mod heard;
+mod json;
+mod library;
 mod mqtt;
 mod native;
 mod nats;
@@ -38,6 +40,8 @@ mod unanswered;
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
 pub use byte_pipe::BytePipe;
 pub use heard::{Heard, Tidings};
+pub use json::TandemJson;
+pub use library::TandemClient;
 pub use mqtt::Mqtt;
 pub use native::Native;
 pub use nats::Nats;

@@ -1,8 +1,7 @@
 //! What the drivers' tests share: streams, exchanges in pieces, and brokers.
 
 use super::{
-    Confirmation, Conversation, Driver, Encoder, Heard, Publications, Selection, StreamTerms,
-    Tidings,
+    Confirmation, Conversation, Driver, Heard, Publications, Selection, StreamTerms, Tidings,
 };
 use crate::clock::Clock;
 use crate::intake::{Intake, Recorder};
@@ -132,13 +131,7 @@ pub(super) fn converse(
 
 /// Deliveries of the stream's first messages, as a broker sends them.
 pub(super) fn deliveries(driver: &dyn Driver, terms: &StreamTerms, messages: u64) -> Vec<u8> {
-    struct Boxed(Box<dyn Encoder>);
-    impl Encoder for Boxed {
-        fn encode(&mut self, topic: u32, payloads: &[&[u8]], batch: &mut super::EncodedBatch) {
-            self.0.encode(topic, payloads, batch);
-        }
-    }
-    let encoder = Boxed(driver.delivery_encoder(terms).unwrap());
+    let encoder = driver.delivery_encoder(terms).unwrap();
     let mut publications = Publications::new(encoder, Arc::clone(&terms.payloads));
     (0..messages.div_ceil(2))
         .flat_map(|pair| {

@@ -144,6 +144,11 @@ impl Encoder for DeliveryEncoder {
     }
 }
 
+/// Appends the records of these payloads.
+pub(in crate::wire) fn append_records(payloads: &[&[u8]], batch: &mut EncodedBatch) {
+    append_records_frame(records(payloads).batch().bytes(), payloads, batch);
+}
+
 fn records(payloads: &[&[u8]]) -> BatchBuilder {
     let mut records = BatchBuilder::new();
     for payload in payloads {
