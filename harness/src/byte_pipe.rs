@@ -10,11 +10,11 @@
 //! | INFO | the request itself | an echo: what it sends comes back |
 //!
 //! A connection may speak MQTT instead, whose first byte is another: CONNECT is answered with CONNACK,
-//! and what comes next is SUBSCRIBE, or makes a publisher. PINGREQ is answered in its place in the
-//! stream.
+//! and what comes next is SUBSCRIBE, or makes a publisher.
 //!
-//! Nothing of a frame is looked at but its length, so that the frames of two publishers do not
-//! run into each other, and of a packet no more than its first byte besides. A publisher's thread
+//! A publisher's PING or PINGREQ is answered in its place in the stream. Nothing else of a frame is
+//! looked at but its length, so that the frames of two publishers do not run into each other, and
+//! of a packet no more than its first byte besides. A publisher's thread
 //! reads as much as there is and writes it to every subscriber itself, blocking where one is slow.
 
 mod framing;
@@ -196,7 +196,7 @@ fn pass_on(
         if ping_bytes == 0 {
             return Ok(done_bytes);
         }
-        socket.write_all(&mqtt::PINGRESP)?;
+        socket.write_all(framing.pong())?;
     }
 }
 

@@ -2,8 +2,10 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use harness::config::{self, Config};
+use harness::config::{self, Config, ConfigError};
 use harness::drivers::DriverKind;
+use harness::explain::{self, Limits};
+use harness::init::{self, InitError};
 use harness::interrupt::Interrupt;
 use harness::plan::Plan;
 use harness::progress::Progress;
@@ -56,25 +58,58 @@ enum Task {
     List,
     /// Print the JSON Schema of configurations, for editors
     Schema,
+    /// Write a commented configuration to begin with
+    Init {
+        /// The file, which must not be there yet
+        #[arg(default_value = "benchmark.toml")]
+        file: PathBuf,
+    },
+    /// Say what a configuration will run, for how long, and what it needs
+    Explain {
+        /// What to explain, e.g. configs/quickstart.toml
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let told = match Arguments::parse().command {
+    perform(Arguments::parse().command).unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        match error.downcast_ref::<UsageError>() {
+            Some(_) => ExitCode::from(EXIT_USAGE),
+            None => ExitCode::from(EXIT_FAILED),
+        }
+    })
+}
+
+/// What whoever started the program can set right.
+#[derive(Debug, thiserror::Error)]
+enum UsageError {
+    #[error("{}: {source}", path.display())]
+    Config { path: PathBuf, source: ConfigError },
+    #[error(transparent)]
+    Init(#[from] InitError),
+}
+
+fn perform(task: Task) -> anyhow::Result<ExitCode> {
+    match task {
         Task::List => tell(&listing::listing(Path::new(CONFIGS_DIR))),
         Task::Schema => tell(&config::schema()),
-        Task::Run { config, out, dry_run } => match Config::read(&config) {
-            Err(error) => {
-                complain(&format!("{}: {error}", config.display()));
-                return ExitCode::from(EXIT_USAGE);
-            }
-            Ok(config) if dry_run => tell(&Plan::of(&config).describe()),
-            Ok(config) => run_to_report(&config, out),
-        },
-    };
-    told.unwrap_or_else(|error| {
-        complain(&format!("{error:#}"));
-        ExitCode::from(EXIT_FAILED)
-    })
+        Task::Init { file } => {
+            init::write_example(&file).map_err(UsageError::Init)?;
+            let path = file.display();
+            tell(&format!("{path} is written; `harness run {path}` runs it as it is"))
+        }
+        Task::Explain { config } => {
+            let config = read(&config)?;
+            tell(&explain::explain(&config, &Limits::read(&config)))
+        }
+        Task::Run { config, dry_run: true, .. } => tell(&Plan::of(&read(&config)?).describe()),
+        Task::Run { config, out, dry_run: false } => run_to_report(&read(&config)?, out),
+    }
+}
+
+fn read(path: &Path) -> Result<Config, UsageError> {
+    Config::read(path).map_err(|source| UsageError::Config { path: path.to_owned(), source })
 }
 
 fn run_to_report(config: &Config, out: Option<PathBuf>) -> anyhow::Result<ExitCode> {

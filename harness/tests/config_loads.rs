@@ -99,9 +99,9 @@ fn what_is_listed_is_multiplied_out() {
     let config = Config::parse(&format!("{BROKER}{text}")).unwrap();
     assert_eq!(config.streams.len(), 32);
     let labels: Vec<_> = config.streams.iter().map(|stream| stream.label()).collect();
-    assert_eq!(labels[0], "1→0, 16 B, saturating, 1 in flight, batch 1");
-    assert_eq!(labels[1], "1→0, 16 B, saturating, 8 in flight, batch 1");
-    assert_eq!(labels[31], "5→2, 100 B, saturating, 8 in flight");
+    assert_eq!(labels[0], "stream 1→0, 16 B, saturating, 1 in flight, batch 1");
+    assert_eq!(labels[1], "stream 1→0, 16 B, saturating, 8 in flight, batch 1");
+    assert_eq!(labels[31], "stream 5→2, 100 B, saturating, 8 in flight");
     assert_eq!(Config::parse(&config.to_toml()).unwrap(), config);
     let many: Vec<_> = (1..=101).map(|number| number.to_string()).collect();
     let many = many.join(", ");
@@ -158,7 +158,7 @@ fn topics_slow_subscribers_and_churn_are_understood() {
     assert_eq!(stream.slow, Some(SlowSubscribers { subscribers: 1, bytes_per_s: 100_000 }));
     assert_eq!(
         stream.label(),
-        "1→2, 100 B, saturating, 100 topics Zipf 1.1, wildcard, 1 slow at 100000 B/s, \
+        "stream 1→2, 100 B, saturating, 100 topics Zipf 1.1, wildcard, 1 slow at 100000 B/s, \
          churn 5 every 100 ms"
     );
     refused("topic_choice = { zipf = 1.1 }", "topic_choice", &["of one topic"]);
@@ -179,7 +179,7 @@ fn a_search_takes_the_place_of_a_load() {
     };
     assert_eq!((found.tolerance_percent, found.confirm), (5.0, 3));
     assert_eq!(config.streams[0].load(), None);
-    assert_eq!(config.streams[0].label(), "1→2, 100 B, most with p99 < 5ms");
+    assert_eq!(config.streams[0].label(), "stream 1→2, 100 B, most with p99 < 5ms");
     refused(&format!("{search}load = \"saturating\""), "find_max", &["either", "both"]);
     refused(&search.replace("1000", "5"), "to_per_s", &["over from_per_s, 10", "found 5"]);
     refused(&search.replace("\"p99 < 5ms\"", "[]"), "objective", &["at least one"]);
@@ -210,10 +210,11 @@ fn storms_idles_and_outages_are_understood() {
 
 #[test]
 fn objectives_name_brokers_that_there_are() {
-    let table = "[[objectives]]\nbroker = \"not*\"\ncell = \"1→2*\"\nassert = \"lost == 0\"\n";
+    let table =
+        "[[objectives]]\nbroker = \"not*\"\ncell = \"stream 1→2*\"\nassert = \"lost == 0\"\n";
     let objectives = config(table).objectives;
-    assert!(objectives[0].is_about("nothing", "1→2, 100 B, saturating"));
-    assert!(!objectives[0].is_about("nothing", "2→2, 100 B, saturating"));
+    assert!(objectives[0].is_about("nothing", "stream 1→2, 100 B, saturating"));
+    assert!(!objectives[0].is_about("nothing", "stream 2→2, 100 B, saturating"));
     let wrong = format!("{BROKER}{STREAM}{}", table.replace("not*", "notin"));
     refused_in(&wrong, 11, "broker", &["\"notin\", which is none", "did you mean \"nothing\"?"]);
 }

@@ -272,3 +272,26 @@ fn a_run_prints_the_path_of_its_report_last() {
     assert_eq!(report, out.join("report.html").to_str().unwrap());
     assert!(std::fs::read_to_string(report).unwrap().contains("<html"));
 }
+
+#[test]
+fn what_init_writes_is_explained_and_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, out) = (dir.path().join("new.toml"), dir.path().join("out"));
+    let path = config.to_str().unwrap();
+    assert_eq!(harness(&["init", path]).status.code(), Some(0));
+    assert_eq!(harness(&["init", path]).status.code(), Some(2));
+    let explained = harness(&["explain", path]);
+    assert_eq!(explained.status.code(), Some(0));
+    let explained = String::from_utf8(explained.stdout).unwrap();
+    assert!(explained.contains("10000 messages/s") && explained.contains("Needs:"), "{explained}");
+    // Without the broker that would have to be built, and briefly.
+    let text = std::fs::read_to_string(&config).unwrap();
+    let (head, rest) = text.split_once("[[brokers]]").unwrap();
+    let (_, rest) = rest.split_once("[[brokers]]").unwrap();
+    let text = format!("{head}[[brokers]]{rest}")
+        .replace("\"byte-pipe\"]", &format!("\"{BYTE_PIPE}\"]"))
+        .replace("duration_ms = 1000", "duration_ms = 20");
+    std::fs::write(&config, text).unwrap();
+    let ran = harness(&["run", path, "--out", out.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+}

@@ -1,6 +1,7 @@
 //! Where frames and packets end, so that only whole ones are passed on.
 
 use super::{FRAME_BYTES_MAX, invalid, mqtt};
+use protocol::native::FRAME_HEADER_BYTES;
 use std::io;
 
 /// What a connection speaks.
@@ -15,24 +16,39 @@ pub(super) enum Framing {
 pub(super) struct Piece {
     /// To be passed on.
     pub(super) whole_bytes: usize,
-    /// Of a PINGREQ behind that; 0 if there is none.
+    /// Of a question behind that; 0 if there is none.
     pub(super) ping_bytes: usize,
 }
+
+/// PING as publishers send it, whose correlation id is always 0, and its answer.
+pub(super) const PING: [u8; FRAME_HEADER_BYTES] = [8, 0, 0, 0, 0x0C, 0, 0, 0, 0, 0, 0, 0];
+const PONG: [u8; FRAME_HEADER_BYTES] = [8, 0, 0, 0, 0x86, 0, 0, 0, 0, 0, 0, 0];
 
 impl Framing {
     pub(super) fn first_piece(self, input: &[u8]) -> io::Result<Piece> {
         match self {
-            Self::Native => Ok(Piece { whole_bytes: whole_frames_bytes(input)?, ping_bytes: 0 }),
+            Self::Native => first_frames(input),
             Self::Mqtt => first_packets(input),
+        }
+    }
+
+    /// What a question is answered with.
+    pub(super) fn pong(self) -> &'static [u8] {
+        match self {
+            Self::Native => &PONG,
+            Self::Mqtt => &mqtt::PINGRESP,
         }
     }
 }
 
-/// Length of the whole frames at the start of `input`.
-fn whole_frames_bytes(input: &[u8]) -> io::Result<usize> {
+/// The whole frames at the start of `input` up to a PING.
+fn first_frames(input: &[u8]) -> io::Result<Piece> {
     const LENGTH_BYTES: usize = 4;
     let mut whole_bytes = 0;
     while let Some((length, _)) = input[whole_bytes..].split_first_chunk::<LENGTH_BYTES>() {
+        if input[whole_bytes..].starts_with(&PING) {
+            return Ok(Piece { whole_bytes, ping_bytes: PING.len() });
+        }
         let length = u32::from_le_bytes(*length);
         if length > FRAME_BYTES_MAX {
             return Err(invalid(format!(
@@ -45,7 +61,7 @@ fn whole_frames_bytes(input: &[u8]) -> io::Result<usize> {
         }
         whole_bytes = end;
     }
-    Ok(whole_bytes)
+    Ok(Piece { whole_bytes, ping_bytes: 0 })
 }
 
 /// The whole packets at the start of `input` up to a PINGREQ.
@@ -82,20 +98,42 @@ fn packet_bytes(input: &[u8]) -> io::Result<Option<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::native::{encode_request, encode_response};
+    use protocol::{Request, Response};
 
     #[test]
     fn only_whole_frames_are_passed_on() {
         let frame = [8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         let stream = [frame, frame].concat();
-        let whole = |bytes: usize| whole_frames_bytes(&stream[..bytes]).unwrap();
+        let whole = |bytes: usize| first_frames(&stream[..bytes]).unwrap().whole_bytes;
         assert_eq!([whole(0), whole(3), whole(11), whole(12), whole(23)], [0, 0, 0, 12, 12]);
         assert_eq!(whole(24), 24);
     }
 
     #[test]
     fn a_length_that_no_frame_has_ends_the_connection() {
-        assert!(whole_frames_bytes(&[0xFF; 12]).is_err());
+        assert!(first_frames(&[0xFF; 12]).is_err());
         assert!(packet_bytes(&[0xFF; 5]).is_err());
+    }
+
+    #[test]
+    fn frames_are_passed_on_up_to_a_ping() {
+        let frame = [8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        let stream = [frame, PING, frame].concat();
+        let piece = |input: &[u8]| first_frames(input).unwrap();
+        assert_eq!(piece(&stream), Piece { whole_bytes: 12, ping_bytes: 12 });
+        assert_eq!(piece(&stream[..23]), Piece { whole_bytes: 12, ping_bytes: 0 });
+        assert_eq!(piece(&stream[24..]), Piece { whole_bytes: 12, ping_bytes: 0 });
+    }
+
+    #[test]
+    fn a_question_and_its_answer_are_those_of_the_native_wire() {
+        let mut encoded = Vec::new();
+        encode_request(&Request::Ping, 0, &mut encoded);
+        assert_eq!(encoded, PING);
+        encoded.clear();
+        encode_response(&Response::Pong, 0, &mut encoded);
+        assert_eq!(encoded, Framing::Native.pong());
     }
 
     #[test]

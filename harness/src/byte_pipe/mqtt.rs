@@ -16,7 +16,7 @@ pub(super) const PINGREQ: [u8; 2] = [0xC0, 0];
 pub(super) const PINGRESP: [u8; 2] = [0xD0, 0];
 
 /// The longest packet until it is known what a connection becomes.
-const FIRST_PACKET_BYTES_MAX: usize = 64 * 1024;
+const FIRST_PACKET_BYTES_MAX: usize = 1024 * 1024;
 
 /// Serves a connection whose first byte was read.
 pub(super) fn serve_connection(mut socket: TcpStream, subscribers: &Subscribers) -> io::Result<()> {
@@ -36,7 +36,8 @@ pub(super) fn serve_connection(mut socket: TcpStream, subscribers: &Subscribers)
     let first = read_packet(&mut socket, &decoder, Vec::new())?;
     match decoder.next(&first).map_err(invalid)? {
         PacketStep::Packet { packet: Packet::Subscribe(subscribe), .. } => {
-            let (packet_id, reasons) = (subscribe.packet_id, &[QoS::AtMostOnce.number()]);
+            let reasons = vec![QoS::AtMostOnce.number(); subscribe.filters.iter().count()];
+            let (packet_id, reasons) = (subscribe.packet_id, reasons.as_slice());
             answer.clear();
             let suback = Packet::SubAck(SubAck { packet_id, properties, reasons });
             encode_packet(&suback, version, &mut answer);

@@ -142,7 +142,7 @@
 //!
 //! [[objectives]]                # what must hold of the results
 //! broker = "tandem-*"           # both may be left out: then it is any
-//! cell = "1→1, 100 B*"
+//! cell = "stream 1→1, 100 B*"
 //! assert = "p99 < 5ms"
 //! ```
 //!

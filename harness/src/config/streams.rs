@@ -133,12 +133,12 @@ pub struct FindMax {
 }
 
 impl StreamConfig {
-    /// Tells the stream from every other in the configuration, e.g. `1→50, 100 B, saturating`.
+    /// Tells the stream from every other in the configuration, e.g. `stream 1→50, 100 B, saturating`.
     /// What is as usual is left out.
     #[must_use]
     pub fn label(&self) -> String {
         let Self { publishers, subscribers, payload, drive, .. } = self;
-        let mut label = format!("{publishers}→{subscribers}, {}, {drive}", payload.label());
+        let mut label = format!("stream {publishers}→{subscribers}, {}, {drive}", payload.label());
         if let Some(acks) = self.acks {
             label += &format!(", {acks} in flight");
         }

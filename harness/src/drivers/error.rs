@@ -91,6 +91,14 @@ impl DriverError {
         Self::Refused { code: format!("mqtt_{:#04x}", reason.number()), message: message.into() }
     }
 
+    /// A request that only brokers with topics to create and to pull from have.
+    pub(crate) fn no_such_request(protocol: &str) -> Self {
+        Self::Unexpected {
+            expected: "a request that the broker has",
+            found: format!("one that {protocol} does not have"),
+        }
+    }
+
     /// What came in another's place, for the message.
     pub(crate) fn unexpected(expected: &'static str, found: &impl std::fmt::Debug) -> Self {
         const FOUND_CHARS_MAX: usize = 200;

@@ -1,9 +1,13 @@
 //! Which drivers there are, and what each can measure.
 
-use super::DriverError;
+use super::{DriverError, MqttTerms};
 use crate::config::BrokerConfig;
-use crate::wire::{Amqp, Driver, JetStream, Native, Null, Stomp};
+use crate::wire::{
+    Amqp, BytePipe, Driver, JetStream, Mqtt, Native, Nats, Null, Redis, RedisStreams, Stomp,
+    TandemClient, TandemJson,
+};
 use measure::{BrokerKind, OperationName};
+use protocol::mqtt::QoS;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -317,19 +321,30 @@ impl DriverKind {
         address: Option<SocketAddr>,
         broker: &BrokerConfig,
     ) -> Result<Box<dyn Driver>, DriverError> {
-        if self == Self::Null {
-            return Ok(Box::new(Null));
-        }
-        let Some(address) = address else {
-            return Err(DriverError::unexpected("an address", &"none"));
-        };
-        Ok(match self {
-            Self::JetStream => {
+        let mqtt = broker.mqtt.unwrap_or_default();
+        Ok(match (self, address) {
+            (Self::Null, _) => Box::new(Null),
+            (Self::Disk, _) => return Err(DriverError::unexpected("a driver of a wire", &self)),
+            (_, None) => return Err(DriverError::unexpected("an address", &"none")),
+            (Self::TandemNative, Some(address)) => Box::new(Native::new(address)),
+            (Self::TandemClient, Some(address)) => Box::new(TandemClient::new(address)),
+            (Self::TandemJson, Some(address)) => Box::new(TandemJson::new(address)),
+            (Self::BytePipe, Some(address)) => Box::new(BytePipe::new(address)),
+            (Self::Redis, Some(address)) => Box::new(Redis::new(address)),
+            (Self::RedisStreams, Some(address)) => Box::new(RedisStreams::new(address)),
+            (Self::Mqtt, Some(address)) => Box::new(Mqtt::new(address, mqtt)),
+            // The pipe acknowledges nothing.
+            (Self::BytePipeMqtt, Some(address)) => {
+                Box::new(Mqtt::new(address, MqttTerms { qos: QoS::AtMostOnce, ..mqtt }))
+            }
+            (Self::Nats, Some(address)) => Box::new(Nats::new(address)),
+            (Self::JetStream, Some(address)) => {
                 Box::new(JetStream::new(address, broker.jetstream_storage.unwrap_or_default()))
             }
-            Self::Amqp => Box::new(Amqp::new(address, broker.amqp_queue.unwrap_or_default())),
-            Self::Stomp => Box::new(Stomp(address)),
-            _ => Box::new(Native::new(address)),
+            (Self::Amqp, Some(address)) => {
+                Box::new(Amqp::new(address, broker.amqp_queue.unwrap_or_default()))
+            }
+            (Self::Stomp, Some(address)) => Box::new(Stomp(address)),
         })
     }
 }

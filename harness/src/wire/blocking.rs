@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an answer, and room to write, is waited for.
-const ANSWER_MS_MAX: u64 = 10_000;
+pub(super) const ANSWER_MS_MAX: u64 = 10_000;
 
 const READ_BYTES: usize = 64 * 1024;
 

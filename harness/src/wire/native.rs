@@ -8,7 +8,7 @@
 
 mod frames;
 
-pub(super) use frames::{NativeEncoder, NativeFrames, encode};
+pub(super) use frames::{NativeEncoder, NativeFrames, append_records, encode};
 
 use super::{
     Confirmation, Conversation, Driver, Encoder, Heard, Held, Operator, Publications, Publisher,

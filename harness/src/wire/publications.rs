@@ -49,9 +49,10 @@ impl EncodedBatch {
         &self.bytes
     }
 
-    /// The encoded messages, for what else differs from one time to the next, such as packet ids.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+    /// The encoded messages, for what else differs from one time to the next, such as packet ids;
+    /// and where each message's payload begins.
+    pub fn parts_mut(&mut self) -> (&mut [u8], &[usize]) {
+        (&mut self.bytes, &self.payloads_at)
     }
 
     /// Where each message's payload begins.

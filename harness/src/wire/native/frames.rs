@@ -57,6 +57,9 @@ impl NativeFrames {
         let mut used = 0;
         if self.greeting != Greeting::Accepted {
             used = self.handle_greeting(input)?;
+            if self.greeting == Greeting::Awaited {
+                return Ok(0);
+            }
         }
         loop {
             match self.decoder.next(&input[used..]) {
@@ -139,6 +142,11 @@ impl Encoder for DeliveryEncoder {
         encode_response(&response, topic, &mut bytes);
         append_records_frame(&bytes, payloads, batch);
     }
+}
+
+/// Appends the records of these payloads.
+pub(in crate::wire) fn append_records(payloads: &[&[u8]], batch: &mut EncodedBatch) {
+    append_records_frame(records(payloads).batch().bytes(), payloads, batch);
 }
 
 fn records(payloads: &[&[u8]]) -> BatchBuilder {
