@@ -88,7 +88,7 @@ pub(super) fn next_said(input: &[u8]) -> Result<LineStep<'_>, DriverError> {
     let used = end + 1;
     if let Some(arguments) = line.strip_prefix(b"MSG ") {
         let head = parse_message_line(arguments, 1).ok_or_else(|| not_nats(line))?;
-        return Ok(message(input, used, head));
+        return message(input, used, head);
     }
     other_said(input, line, used)
 }
@@ -105,7 +105,7 @@ fn other_said<'a>(
         b"+OK" => Said::News,
         _ if line.starts_with(b"HMSG ") => {
             let head = parse_message_line(&line[5..], 2).ok_or_else(|| not_nats(line))?;
-            return Ok(message(input, used, head));
+            return message(input, used, head);
         }
         _ if line.starts_with(b"INFO ") => Said::Info(&line[5..]),
         _ if line.starts_with(b"-ERR") => {
@@ -156,14 +156,23 @@ fn number(digits: &[u8]) -> Option<usize> {
 
 /// The message whose line ends at `line_bytes`.
 #[inline]
-fn message(input: &[u8], line_bytes: usize, line: MessageLine) -> LineStep<'_> {
+fn message(
+    input: &[u8],
+    line_bytes: usize,
+    line: MessageLine,
+) -> Result<LineStep<'_>, DriverError> {
     let (subscription, head_bytes, bytes) = line;
     let used = line_bytes + bytes + LINE_END.len();
-    if input.len() < used {
-        return LineStep::NeedMore { input_bytes: used };
-    }
-    let (head, payload) = input[line_bytes..line_bytes + bytes].split_at(head_bytes);
-    LineStep::Said { used, said: Said::Message(NatsMessage { subscription, head, payload }) }
+    let Some(message) = input.get(line_bytes..used) else {
+        return Ok(LineStep::NeedMore { input_bytes: used });
+    };
+    let Some(message) = message.strip_suffix(LINE_END) else {
+        const EXPECTED: &str = "the end of a message as long as it says";
+        return Err(DriverError::unexpected(EXPECTED, &String::from_utf8_lossy(&input[..used])));
+    };
+    let (head, payload) = message.split_at(head_bytes);
+    let said = Said::Message(NatsMessage { subscription, head, payload });
+    Ok(LineStep::Said { used, said })
 }
 
 #[cold]
@@ -220,6 +229,7 @@ mod tests {
             assert!(error.to_string().contains(line.trim()), "{error}");
         }
         assert!(next_said(b"HMSG a 1 9 3\r\n").is_err());
+        assert!(next_said(b"MSG a 1 1\r\nabc\r\n").is_err());
         assert!(next_said(&vec![b'x'; LINE_BYTES_MAX + 1]).is_err());
     }
 }
