@@ -124,7 +124,7 @@ fn a_broker_that_is_dropped_in_a_stall_ends() {
     let mut both = open(Behaviour::default(), stream());
     let mut question = Vec::new();
     both.publisher.conversation.finish(&mut question);
-    both.publisher.write(&question);
+    both.publisher.write(&question).unwrap();
     both.broker.stall(Duration::from_secs(3600));
     drop(both.broker);
 }

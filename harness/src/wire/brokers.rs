@@ -28,7 +28,8 @@ fn started(
     config_file: Option<&str>,
 ) -> Option<BrokerProcess> {
     let command: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
-    let launch = Launch { driver, command: &command, config_file, data_dir: None };
+    let environment = &std::collections::BTreeMap::new();
+    let launch = Launch { driver, command: &command, config_file, environment, data_dir: None };
     match BrokerProcess::start(launch).unwrap() {
         Started::Ready(process) => Some(process),
         Started::Missing(advice) => skipped(&advice),

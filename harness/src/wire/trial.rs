@@ -169,8 +169,9 @@ impl<C: Conversation + ?Sized> Held<C> {
         self.recorder.received()
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).unwrap();
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
+        let written = self.socket.write_all(bytes);
+        written.map_err(|source| DriverError::Io { doing: "writing", source })
     }
 
     pub(crate) fn read_until(
@@ -192,7 +193,7 @@ impl<C: Conversation + ?Sized> Held<C> {
             let used = self.conversation.handle_input(&self.input, &mut heard);
             self.recorder.end(0);
             self.input.drain(..used?);
-            self.write(&replies);
+            self.write(&replies)?;
         }
         Ok(())
     }
@@ -227,7 +228,7 @@ impl Held<dyn Publisher> {
                     self.read_until(|held| held.tidings.acknowledged > acknowledged)?;
                 }
                 let bytes = self.conversation.publish(&stamp).to_vec();
-                self.write(&bytes);
+                self.write(&bytes)?;
                 first_sequence += u64::from(count);
                 publications += 1;
             }
@@ -238,7 +239,7 @@ impl Held<dyn Publisher> {
         }
         let mut question = Vec::new();
         self.conversation.finish(&mut question);
-        self.write(&question);
+        self.write(&question)?;
         self.read_until(|held| held.tidings.finished)
     }
 }
