@@ -39,6 +39,7 @@ pub mod random;
 pub mod record;
 pub mod run;
 pub mod schedule;
+pub mod stub_broker;
 pub mod table;
 pub mod topic_choice;
 pub mod utc;

@@ -3,8 +3,8 @@
 use super::{DriverError, MqttTerms};
 use crate::config::BrokerConfig;
 use crate::wire::{
-    BytePipe, Driver, Mqtt, Native, Nats, Null, Redis, RedisStreams, Selection, TandemClient,
-    TandemJson,
+    Amqp, BytePipe, Driver, JetStream, Mqtt, Native, Nats, Null, Redis, RedisStreams, Selection,
+    Stomp, TandemClient, TandemJson,
 };
 use measure::{BrokerKind, OperationName};
 use protocol::mqtt::QoS;
@@ -101,13 +101,20 @@ pub enum DriverKind {
     Mqtt,
     /// NATS over its text protocol, without its store.
     Nats,
+    /// NATS over its text protocol: its streams, which it keeps.
+    #[serde(rename = "jetstream")]
+    JetStream,
+    /// A broker that speaks AMQP 0-9-1, such as RabbitMQ.
+    Amqp,
+    /// A broker that speaks STOMP 1.2, such as RabbitMQ with its plugin.
+    Stomp,
     /// No broker: a file that is written and synced.
     Disk,
 }
 
 impl DriverKind {
     /// Every driver.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::TandemNative,
         Self::TandemClient,
         Self::TandemJson,
@@ -118,6 +125,9 @@ impl DriverKind {
         Self::RedisStreams,
         Self::Mqtt,
         Self::Nats,
+        Self::JetStream,
+        Self::Amqp,
+        Self::Stomp,
         Self::Disk,
     ];
 
@@ -135,6 +145,9 @@ impl DriverKind {
             Self::RedisStreams => "redis-streams",
             Self::Mqtt => "mqtt",
             Self::Nats => "nats",
+            Self::JetStream => "jetstream",
+            Self::Amqp => "amqp",
+            Self::Stomp => "stomp",
             Self::Disk => "disk",
         }
     }
@@ -157,6 +170,9 @@ impl DriverKind {
             }
             Self::Mqtt => "any MQTT broker: QoS 0, 1 or 2; acknowledged with 1 at least",
             Self::Nats => "nats-server: PUB streamed, PUB with PING acknowledged",
+            Self::JetStream => "nats-server with JetStream: streams that it keeps, with PubAck",
+            Self::Amqp => "RabbitMQ by AMQP 0-9-1: exchanges and queues, with confirms",
+            Self::Stomp => "any broker by STOMP 1.2: SEND, with receipts where acknowledged",
             Self::Disk => "a file, written and synced: the ceiling of any broker on that disk",
         }
     }
@@ -171,7 +187,10 @@ impl DriverKind {
             | Self::Redis
             | Self::RedisStreams
             | Self::Mqtt
-            | Self::Nats => BrokerKind::Broker,
+            | Self::Nats
+            | Self::JetStream
+            | Self::Amqp
+            | Self::Stomp => BrokerKind::Broker,
             Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Disk => BrokerKind::Ceiling,
         }
     }
@@ -198,8 +217,12 @@ impl DriverKind {
             | Self::Redis
             | Self::RedisStreams
             | Self::Mqtt
-            | Self::Nats => "in memory",
+            | Self::Nats
+            | Self::Amqp
+            | Self::Stomp => "in memory",
             Self::BytePipe | Self::BytePipeMqtt | Self::Null => "none",
+            // It writes to files, and syncs on a timer unless its configuration says otherwise.
+            Self::JetStream => "operating-system",
             Self::Disk => "after fdatasync",
         }
     }
@@ -208,9 +231,11 @@ impl DriverKind {
     #[must_use]
     pub fn operation(self, operation: Operation) -> Support {
         match self {
-            Self::TandemNative | Self::TandemClient | Self::TandemJson | Self::Null => {
-                Support::Measured
-            }
+            Self::TandemNative
+            | Self::TandemClient
+            | Self::TandemJson
+            | Self::JetStream
+            | Self::Null => Support::Measured,
             Self::BytePipeMqtt => Support::Meaningless("a byte pipe has no PUBACK to give"),
             _ if operation == Operation::Publish => Support::Measured,
             Self::BytePipe => Support::Meaningless("a byte pipe has no topics; it only echoes"),
@@ -223,6 +248,12 @@ impl DriverKind {
             ),
             Self::Mqtt => Support::Meaningless(
                 "MQTT topics are not created or deleted, and a subscriber cannot pull",
+            ),
+            Self::Amqp => Support::Meaningless(
+                "an AMQP exchange holds nothing, and a queue is read by whoever comes first",
+            ),
+            Self::Stomp => Support::Meaningless(
+                "STOMP destinations are not created or deleted, and a subscriber cannot pull",
             ),
             Self::Nats => Support::Meaningless(
                 "NATS subjects are not created or deleted, and a subscriber cannot pull",
@@ -237,6 +268,9 @@ impl DriverKind {
         match (self, demand) {
             (Self::BytePipe | Self::BytePipeMqtt, StreamDemand::Delivered)
             | (Self::Disk, StreamDemand::Acknowledged) => Support::Measured,
+            (Self::Amqp | Self::Stomp, StreamDemand::Acknowledged) => Support::Meaningless(
+                "what no subscriber's queue takes is acknowledged and dropped; add subscribers",
+            ),
             (Self::BytePipe | Self::BytePipeMqtt, _) => {
                 Support::Meaningless("a byte pipe acknowledges nothing")
             }
@@ -249,7 +283,10 @@ impl DriverKind {
                 | Self::Redis
                 | Self::RedisStreams
                 | Self::Mqtt
-                | Self::Nats,
+                | Self::Nats
+                | Self::JetStream
+                | Self::Amqp
+                | Self::Stomp,
                 _,
             ) => Support::Measured,
         }
@@ -264,7 +301,13 @@ impl DriverKind {
                 Support::Meaningless("the load generator by itself has one topic")
             }
             (Self::Disk, _) if topics > 1 => Support::Meaningless("a file is one topic"),
-            (_, Selection::Names) | (Self::Redis | Self::Mqtt | Self::Nats, _) => Support::Measured,
+            (_, Selection::Names)
+            | (Self::Redis | Self::Mqtt | Self::Nats | Self::JetStream | Self::Amqp, _) => {
+                Support::Measured
+            }
+            (Self::Stomp, Selection::Wildcard) => {
+                Support::Meaningless("patterns of destinations are no part of STOMP")
+            }
             (Self::TandemNative | Self::TandemClient | Self::TandemJson, Selection::Wildcard) => {
                 Support::Meaningless("patterns of topics are MQTT's; use the driver mqtt")
             }
@@ -286,9 +329,13 @@ impl DriverKind {
             | Self::TandemClient
             | Self::TandemJson
             | Self::RedisStreams
+            | Self::JetStream
             | Self::Disk => Support::Measured,
             Self::Mqtt => {
                 Support::Meaningless("sessions that are away are not driven; use tandem-native")
+            }
+            Self::Amqp | Self::Stomp => {
+                Support::Meaningless("a queue is its subscriber's own; use tandem-native")
             }
             Self::BytePipe | Self::BytePipeMqtt | Self::Null | Self::Redis | Self::Nats => {
                 Support::Meaningless("what nobody reads is not kept")
@@ -323,6 +370,13 @@ impl DriverKind {
                 Box::new(Mqtt::new(address, MqttTerms { qos: QoS::AtMostOnce, ..mqtt }))
             }
             (Self::Nats, Some(address)) => Box::new(Nats::new(address)),
+            (Self::JetStream, Some(address)) => {
+                Box::new(JetStream::new(address, broker.jetstream_storage.unwrap_or_default()))
+            }
+            (Self::Amqp, Some(address)) => {
+                Box::new(Amqp::new(address, broker.amqp_queue.unwrap_or_default()))
+            }
+            (Self::Stomp, Some(address)) => Box::new(Stomp(address)),
         })
     }
 }

@@ -15,8 +15,9 @@ pub(super) struct ReadySign {
 pub(super) fn expected_sign(driver: DriverKind) -> &'static str {
     match driver {
         DriverKind::Redis | DriverKind::RedisStreams => "\"Ready to accept connections\"",
-        DriverKind::Nats => "\"Server is ready\"",
+        DriverKind::Nats | DriverKind::JetStream => "\"Server is ready\"",
         DriverKind::Mqtt => "\"mosquitto version VERSION running\", or \"ready listen=ADDRESS\"",
+        DriverKind::Amqp | DriverKind::Stomp => "\"Server startup complete\"",
         _ => "a line with \"ready\" and \"listen=ADDRESS\"",
     }
 }
@@ -24,7 +25,7 @@ pub(super) fn expected_sign(driver: DriverKind) -> &'static str {
 /// Whether it may be said on standard error: NATS logs there, and mosquitto's standard output is not
 /// flushed where it is no terminal.
 pub(super) fn says_it_on_stderr(driver: DriverKind) -> bool {
-    matches!(driver, DriverKind::Nats | DriverKind::Mqtt)
+    matches!(driver, DriverKind::Nats | DriverKind::JetStream | DriverKind::Mqtt)
 }
 
 impl ReadySign {
@@ -39,15 +40,25 @@ impl ReadySign {
             DriverKind::Redis | DriverKind::RedisStreams => {
                 line.contains("Ready to accept connections")
             }
-            DriverKind::Nats => {
+            DriverKind::Nats | DriverKind::JetStream => {
                 if let Some((_, version)) = line.split_once("Version: ") {
                     self.version = version.trim().to_owned();
                 }
                 line.ends_with("Server is ready")
             }
             DriverKind::Mqtt => self.hear_mosquitto(line) || self.hear_tandem(line),
+            DriverKind::Amqp | DriverKind::Stomp => self.hear_rabbitmq(line),
             _ => self.hear_tandem(line),
         }
+    }
+
+    /// `Starting RabbitMQ 3.10.8 on Erlang 25.2.3`, then `Server startup complete; ...`
+    fn hear_rabbitmq(&mut self, line: &str) -> bool {
+        let rest = line.split_once("Starting RabbitMQ ").map(|(_, rest)| rest);
+        if let Some(version) = rest.and_then(|rest| rest.split_whitespace().next()) {
+            self.version = version.to_owned();
+        }
+        line.contains("Server startup complete")
     }
 
     /// `1700000000: mosquitto version 2.0.11 running`
@@ -112,5 +123,11 @@ mod tests {
         check(DriverKind::Mqtt, &mosquitto, "127.0.0.1:9", "2.0.11");
         let nats = ["[1] x [INF]   Version:  2.9.10", "[1] x [INF] Server is ready"];
         check(DriverKind::Nats, &nats, "127.0.0.1:9", "2.9.10");
+        check(DriverKind::JetStream, &nats, "127.0.0.1:9", "2.9.10");
+        let rabbitmq = [
+            "[info] <0.2.0>  Starting RabbitMQ 3.10.8 on Erlang 25.2.3 [jit]",
+            "[info] <0.6.0> Server startup complete; 0 plugins started.",
+        ];
+        check(DriverKind::Amqp, &rabbitmq, "127.0.0.1:9", "3.10.8");
     }
 }

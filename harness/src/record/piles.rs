@@ -47,11 +47,11 @@ pub struct RestartRound {
 
 /// A backlog's rounds, summed; memory is the most of any.
 #[derive(Debug)]
-pub struct BacklogSum(BacklogRound);
+pub(super) struct BacklogSum(BacklogRound);
 
 /// A restart's rounds.
 #[derive(Debug, Default)]
-pub struct RestartSum {
+pub(super) struct RestartSum {
     stop_ns: Vec<u64>,
     ready_ns: Vec<u64>,
     stored_bytes: u64,

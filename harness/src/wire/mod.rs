@@ -17,6 +17,7 @@
 //!   the phase ends                        finish        -> bytes to write, then heard.finished()
 //! ```
 
+mod amqp;
 mod blocking;
 #[cfg(test)]
 mod brokers;
@@ -24,22 +25,30 @@ mod byte_pipe;
 #[cfg(test)]
 mod exchanges;
 mod heard;
+mod jetstream;
 mod json;
 mod library;
 mod mqtt;
 mod native;
 mod nats;
+mod nats_lines;
 mod null;
 mod pieces;
 mod publications;
 mod redis;
+mod stomp;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+pub(crate) mod trial;
+mod unacknowledged;
 mod unanswered;
 
+pub use amqp::Amqp;
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
 pub use byte_pipe::BytePipe;
 pub use heard::{Heard, Tidings};
+pub use jetstream::JetStream;
 pub use json::TandemJson;
 pub use library::TandemClient;
 pub use mqtt::Mqtt;
@@ -48,6 +57,7 @@ pub use nats::Nats;
 pub use null::Null;
 pub use publications::{EncodedBatch, Encoder, Publications};
 pub use redis::{Redis, RedisStreams};
+pub use stomp::Stomp;
 
 use crate::drivers::DriverError;
 use crate::message::{BatchStamp, Payloads};

@@ -64,17 +64,23 @@ impl Check<'_> {
         let environment = self.environment(environment, command.as_ref())?;
         self.config_file(config_file.as_ref(), command.as_ref(), &environment)?;
         let mqtt = self.mqtt(driver, mqtt_version.as_ref(), qos.as_ref())?;
+        let jetstream_storage = self.jetstream_storage(driver, jetstream_storage.as_ref())?;
+        let amqp_queue = self.amqp_queue(driver, amqp_queue.as_ref())?;
+        let guarantee = match guarantee {
+            Some(text) => self.guarantee(&text)?,
+            None => default_guarantee(driver, jetstream_storage, amqp_queue),
+        };
         Ok(BrokerConfig {
             name: name.into_inner(),
             driver,
             command: command.map(Placed::into_inner),
             config_file: config_file.map(Placed::into_inner),
             address: address.map(|address| self.address(&address)).transpose()?,
-            guarantee: self.guarantee(driver, guarantee.as_ref())?,
+            guarantee,
             fresh_each_round: fresh_each_round.unwrap_or(true),
             mqtt,
-            jetstream_storage: self.jetstream_storage(driver, jetstream_storage.as_ref())?,
-            amqp_queue: self.amqp_queue(driver, amqp_queue.as_ref())?,
+            jetstream_storage,
+            amqp_queue,
             idle_topics: self.idle(driver, Operation::Create, "idle_topics", idle_topics)?,
             idle_subscriptions: self.idle(
                 driver,
@@ -148,12 +154,7 @@ impl Check<'_> {
         })
     }
 
-    fn guarantee(
-        &self,
-        driver: DriverKind,
-        text: Option<&Placed<String>>,
-    ) -> Result<GuaranteeClass, ConfigError> {
-        let Some(text) = text else { return Ok(default_guarantee(driver)) };
+    fn guarantee(&self, text: &Placed<String>) -> Result<GuaranteeClass, ConfigError> {
         GuaranteeClass::of_text(text.as_ref()).ok_or_else(|| {
             let names = GuaranteeClass::ALL.map(GuaranteeClass::name);
             let found = text.as_ref();
@@ -261,6 +262,16 @@ fn no_process(driver: DriverKind) -> String {
 }
 
 /// What an acknowledgement promises, unless the configuration says it.
-fn default_guarantee(driver: DriverKind) -> GuaranteeClass {
+fn default_guarantee(
+    driver: DriverKind,
+    storage: Option<JetStreamStorage>,
+    queue: Option<AmqpQueue>,
+) -> GuaranteeClass {
+    match (storage, queue) {
+        (Some(JetStreamStorage::Memory), _) => return GuaranteeClass::InMemory,
+        // Raft's log is synced before a message is confirmed.
+        (_, Some(AmqpQueue::Quorum)) => return GuaranteeClass::Synced,
+        _ => {}
+    }
     GuaranteeClass::of_text(driver.default_guarantee()).unwrap_or(GuaranteeClass::InMemory)
 }

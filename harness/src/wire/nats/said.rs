@@ -5,10 +5,9 @@
 //! taken in all that was sent before.
 
 use crate::drivers::DriverError;
-use crate::wire::pieces::{LINE_END, first_line, parse_decimal};
+use crate::wire::nats_lines::{self, LineStep, next_said};
 
-pub(super) const PING: &[u8] = b"PING\r\n";
-pub(super) const PONG: &[u8] = b"PONG\r\n";
+pub(super) use crate::wire::nats_lines::{PING, PONG};
 
 /// Who connects, and that nothing but PING is to be answered.
 pub(super) const CONNECT: &[u8] =
@@ -51,45 +50,21 @@ impl Server {
         &mut self,
         input: &'a [u8],
     ) -> Result<Option<(Said<'a>, usize)>, DriverError> {
-        let Some((line, line_bytes)) = first_line(input) else { return Ok(None) };
-        // MSG subject subscription [reply] bytes
-        let Some(fields) = line.strip_prefix(b"MSG ") else {
-            return Ok(Some((said_in_line(line)?, line_bytes)));
-        };
-        let payload_bytes = fields.rsplit(|byte| *byte == b' ').next().and_then(parse_decimal);
-        let payload_bytes =
-            payload_bytes.ok_or_else(|| unexpected("the length of a message", line))?;
-        let bytes = line_bytes.saturating_add(payload_bytes).saturating_add(LINE_END.len());
-        let Some(message) = input.get(line_bytes..bytes) else {
-            self.input_bytes_wanted = bytes;
-            return Ok(None);
-        };
-        match message.strip_suffix(LINE_END) {
-            Some(payload) => Ok(Some((Said::Message(payload), bytes))),
-            None => Err(unexpected("the end of a message as long as it says", line)),
-        }
-    }
-}
-
-fn said_in_line(line: &[u8]) -> Result<Said<'_>, DriverError> {
-    match line {
-        b"PONG" => Ok(Said::Pong),
-        b"PING" => Ok(Said::Ping),
-        b"+OK" => Ok(Said::News),
-        _ if line.starts_with(b"INFO ") => Ok(Said::News),
-        _ => match line.strip_prefix(b"-ERR") {
-            Some(message) => {
-                let message = String::from_utf8_lossy(message).trim().to_owned();
-                Err(DriverError::Refused { code: "nats_error".to_owned(), message })
+        let (said, used) = match next_said(input)? {
+            LineStep::Said { used, said } => (said, used),
+            LineStep::NeedMore { input_bytes } => {
+                self.input_bytes_wanted = input_bytes;
+                return Ok(None);
             }
-            None => Err(unexpected("PONG, or a message of the stream", line)),
-        },
+        };
+        let said = match said {
+            nats_lines::Said::Message(message) => Said::Message(message.payload),
+            nats_lines::Said::Pong => Said::Pong,
+            nats_lines::Said::Ping => Said::Ping,
+            nats_lines::Said::Info(_) | nats_lines::Said::News => Said::News,
+        };
+        Ok(Some((said, used)))
     }
-}
-
-#[cold]
-fn unexpected(expected: &'static str, line: &[u8]) -> DriverError {
-    DriverError::unexpected(expected, &String::from_utf8_lossy(line))
 }
 
 #[cfg(test)]
