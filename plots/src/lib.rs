@@ -59,7 +59,7 @@ pub fn render(
         .par_iter()
         .map(|picture| write_picture(picture, &out.plots()))
         .collect::<Result<_, _>>()?;
-    let page = report_html(record, &pictures);
+    let page = report_html(record, histograms, &pictures);
     write(&out.report_html(), page.as_bytes())?;
     Ok(Rendered {
         pictures,

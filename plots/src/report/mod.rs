@@ -5,7 +5,7 @@ mod downloads;
 mod durable_tables;
 mod tables;
 
-use measure::{BrokerKind, BrokerRun, MachineFacts, RunRecord};
+use measure::{BrokerKind, BrokerRun, HistogramSet, MachineFacts, RunRecord};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -21,14 +21,14 @@ use crate::report::tables::{Detail, Matrix};
 /// The page loads nothing and runs no script, follows the reader's preference for light or dark,
 /// and carries the raw figures as downloads.
 #[must_use]
-pub fn report_html(record: &RunRecord, pictures: &[Picture]) -> String {
+pub fn report_html(record: &RunRecord, histograms: &HistogramSet, pictures: &[Picture]) -> String {
     let mut templates = Environment::new();
     templates
         .add_template("report.html", include_str!("report.html"))
         .expect("the template is part of the program and parses");
     templates
         .get_template("report.html")
-        .and_then(|template| template.render(Serde(Page::of(record, pictures))))
+        .and_then(|template| template.render(Serde(Page::of(record, histograms, pictures))))
         .expect("the template uses only what a page has")
 }
 
@@ -63,7 +63,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn of(record: &'a RunRecord, pictures: &'a [Picture]) -> Self {
+    fn of(record: &'a RunRecord, histograms: &HistogramSet, pictures: &'a [Picture]) -> Self {
         let (shown, missing): (Vec<&Picture>, Vec<&Picture>) =
             pictures.iter().partition(|picture| picture.data() == PictureData::Shown);
         Self {
@@ -95,7 +95,7 @@ impl<'a> Page<'a> {
             brokers: record.brokers.iter().map(Broker::of).collect(),
             pictures: shown.into_iter().map(Shown::of).collect(),
             missing: missing.into_iter().map(Picture::title).collect(),
-            downloads: downloads::all(record),
+            downloads: downloads::all(record, histograms),
         }
     }
 }
