@@ -10,7 +10,7 @@ use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::palette::dark_css;
+use crate::palette::scheme_css;
 use crate::picture::{Picture, PictureData};
 use crate::quantity::{Quantity, grouped};
 use crate::report::downloads::Download;
@@ -68,7 +68,7 @@ impl<'a> Page<'a> {
             pictures.iter().partition(|picture| picture.data() == PictureData::Shown);
         Self {
             css: include_str!("report.css"),
-            dark_pictures_css: dark_css(),
+            dark_pictures_css: scheme_css(),
             config_name: &record.config_name,
             config_toml: &record.config_toml,
             run_id: &record.run_id,
