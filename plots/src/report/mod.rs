@@ -185,11 +185,17 @@ impl<'a> Broker<'a> {
 struct Shown<'a> {
     name: &'a str,
     title: &'a str,
+    finding: &'a str,
     svg: String,
 }
 
 impl<'a> Shown<'a> {
     fn of(picture: &'a Picture) -> Self {
-        Self { name: picture.name(), title: picture.title(), svg: picture.inline_svg() }
+        Self {
+            name: picture.name(),
+            title: picture.title(),
+            finding: picture.finding(),
+            svg: picture.inline_svg(),
+        }
     }
 }
