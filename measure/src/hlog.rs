@@ -1,18 +1,19 @@
 //! Sets of tagged histograms, and the HdrHistogram interval log that stores them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{
-    IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
-    LogIteratorError, Tag,
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, LogIteratorError, Tag,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{LatencyHistogram, MeasureError, OperationName, StreamLoad, StreamShape};
+use crate::{LatencyHistogram, MeasureError, OperationName, StreamLoad, StreamShape, Timeline};
 
 /// The column names that HdrHistogram's own writer puts above the lines.
 const LEGEND: &str = "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\
@@ -91,6 +92,7 @@ pub struct LoggedHistogram {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HistogramSet {
     by_tag: BTreeMap<HistogramTag, LoggedHistogram>,
+    timeline: Timeline,
 }
 
 impl HistogramSet {
@@ -136,41 +138,34 @@ impl HistogramSet {
         self.by_tag.is_empty()
     }
 
-    /// The set as an interval log (format 1.3), one tagged line each, ordered by start.
+    /// Latency over time, of the series that were recorded in intervals.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Latency over time, to add to.
+    pub fn timeline_mut(&mut self) -> &mut Timeline {
+        &mut self.timeline
+    }
+
+    /// The set, without its timeline, as an interval log (format 1.3), one tagged line each, ordered
+    /// by start.
     ///
     /// # Errors
     /// [`MeasureError::Encode`] if a histogram cannot be encoded.
     pub fn to_hlog(&self, run_started_at: SystemTime) -> Result<Vec<u8>, MeasureError> {
-        let failed = |error: &dyn fmt::Display| MeasureError::encode("the interval log", &error);
-        let mut log = Vec::new();
-        let mut serializer = V2DeflateSerializer::new();
-        IntervalLogWriterBuilder::new()
-            .add_comment("[Histogram log format version 1.3]")
-            .add_comment("[Values are nanoseconds]")
-            .with_start_time(run_started_at)
-            .with_base_time(run_started_at)
-            .begin_log_with(&mut log, &mut serializer)
-            .map_err(|error| failed(&error))?;
-        log.extend_from_slice(LEGEND.as_bytes());
-
-        // The library cannot write the legend, so a second writer goes on below it.
-        let mut writer = IntervalLogWriterBuilder::new()
-            .with_max_value_divisor(INTERVAL_MAX_UNIT_NS)
-            .begin_log_with(&mut log, &mut serializer)
-            .map_err(|error| failed(&error))?;
         let mut by_start: Vec<_> = self.by_tag.iter().collect();
         by_start.sort_by_key(|(_, logged)| logged.start);
-        for (tag, logged) in by_start {
-            writer
-                .write_histogram(
-                    logged.histogram.as_hdr(),
-                    logged.start,
-                    logged.interval,
-                    Tag::new(tag.as_str()),
-                )
-                .map_err(|error| failed(&error))?;
-        }
-        Ok(log)
+        write_log(
+            run_started_at,
+            by_start.into_iter().map(|(tag, logged)| LogLine {
+                tag,
+                start: logged.start,
+                interval: logged.interval,
+                histogram: Cow::Borrowed(logged.histogram.as_hdr()),
+            }),
+        )
     }
 
     /// Reads an interval log. Lines with the same tag are merged; a line without a tag is filed
@@ -180,28 +175,72 @@ impl HistogramSet {
     /// [`MeasureError::Malformed`] with the line that could not be read.
     pub fn from_hlog(log: &[u8]) -> Result<Self, MeasureError> {
         let mut set = Self::new();
-        for entry in IntervalLogIterator::new(log) {
-            match entry {
-                Ok(LogEntry::Interval(interval)) => set.add_interval(&interval)?,
-                Ok(LogEntry::StartTime(_) | LogEntry::BaseTime(_)) => {}
-                Err(LogIteratorError::ParseError { offset }) => {
-                    return Err(malformed_line(log, offset));
-                }
-            }
-        }
+        read_log(log, |tag, start, interval, histogram| {
+            set.add(tag, LoggedHistogram { start, interval, histogram });
+        })?;
         Ok(set)
     }
+}
 
-    fn add_interval(&mut self, interval: &IntervalLogHistogram<'_>) -> Result<(), MeasureError> {
-        let tag = interval.tag().map_or("untagged", |tag| tag.as_str());
-        let logged = LoggedHistogram {
-            start: interval.start_timestamp(),
-            interval: interval.duration(),
-            histogram: LatencyHistogram::from_base64(interval.encoded_histogram())?,
-        };
-        self.add(HistogramTag::new(tag), logged);
-        Ok(())
+/// One line of an interval log.
+pub(crate) struct LogLine<'a> {
+    pub(crate) tag: &'a HistogramTag,
+    pub(crate) start: Duration,
+    pub(crate) interval: Duration,
+    pub(crate) histogram: Cow<'a, Histogram<u64>>,
+}
+
+/// Writes an interval log (format 1.3) of these lines.
+pub(crate) fn write_log<'a>(
+    run_started_at: SystemTime,
+    lines: impl Iterator<Item = LogLine<'a>>,
+) -> Result<Vec<u8>, MeasureError> {
+    let failed = |error: &dyn fmt::Display| MeasureError::encode("the interval log", &error);
+    let mut log = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
+        .add_comment("[Values are nanoseconds]")
+        .with_start_time(run_started_at)
+        .with_base_time(run_started_at)
+        .begin_log_with(&mut log, &mut serializer)
+        .map_err(|error| failed(&error))?;
+    log.extend_from_slice(LEGEND.as_bytes());
+
+    // The library cannot write the legend, so a second writer goes on below it.
+    let mut writer = IntervalLogWriterBuilder::new()
+        .with_max_value_divisor(INTERVAL_MAX_UNIT_NS)
+        .begin_log_with(&mut log, &mut serializer)
+        .map_err(|error| failed(&error))?;
+    for LogLine { tag, start, interval, histogram } in lines {
+        writer
+            .write_histogram(histogram.as_ref(), start, interval, Tag::new(tag.as_str()))
+            .map_err(|error| failed(&error))?;
     }
+    Ok(log)
+}
+
+/// Reads an interval log, line by line: tag, start, length and samples. The tag of a line without
+/// one is `untagged`.
+pub(crate) fn read_log(
+    log: &[u8],
+    mut on_line: impl FnMut(HistogramTag, Duration, Duration, LatencyHistogram),
+) -> Result<(), MeasureError> {
+    for entry in IntervalLogIterator::new(log) {
+        match entry {
+            Ok(LogEntry::Interval(line)) => {
+                let tag = line.tag().map_or("untagged", |tag| tag.as_str());
+                let histogram = LatencyHistogram::from_base64(line.encoded_histogram())?;
+                let (start, interval) = (line.start_timestamp(), line.duration());
+                on_line(HistogramTag::new(tag), start, interval, histogram);
+            }
+            Ok(LogEntry::StartTime(_) | LogEntry::BaseTime(_)) => {}
+            Err(LogIteratorError::ParseError { offset }) => {
+                return Err(malformed_line(log, offset));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn malformed_line(log: &[u8], offset: usize) -> MeasureError {

@@ -6,19 +6,19 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run.json` | the [`RunRecord`], versioned by [`FORMAT_VERSION`] |
+//! | `run.json` | the [`RunRecord`], versioned by [`FORMAT_VERSION`]; its JSON Schema is [`RUN_SCHEMA`] |
 //! | `config.toml` | the effective configuration, as text |
 //! | `machine.json` | the [`MachineFacts`] |
 //! | `histograms.hlog` | every latency histogram, one tagged line each, in the HdrHistogram interval log format 1.3 |
 //! | `spectra/*.hgrm` | the same histograms as percentile spectra in text |
-//! | `operations.csv`, `streams.csv`, `backlogs.csv`, `restarts.csv`, `resources.csv` | the record's tables, flat |
+//! | `timeline.hlog` | latency over time: one tagged line for each interval, in the same format, to two significant digits |
+//! | `streams.csv`, … | the record's tables, flat: every one of [`TABLES`] |
 //! | `plots/`, `report.html` | pictures and report, written by `plots` |
 //!
 //! Latencies are whole nanoseconds, rates are per second, sizes are bytes, and every name says so.
 
 mod cell;
 mod durable;
-mod durable_tables;
 mod error;
 mod events;
 mod guarantee;
@@ -31,9 +31,11 @@ mod machine;
 mod objective;
 mod results_dir;
 mod run_record;
+mod schema;
 mod series;
 mod spectrum;
 mod tables;
+mod timeline;
 mod verdict;
 
 pub use cell::{
@@ -43,7 +45,6 @@ pub use durable::{
     BacklogDrain, BacklogPass, BacklogResult, DataPlace, DeliveryFaults, PageCache, RestartResult,
     StopKind,
 };
-pub use durable_tables::{write_backlogs_csv, write_restarts_csv};
 pub use error::MeasureError;
 pub use events::{IdleResult, OutageResult, StormResult};
 pub use guarantee::GuaranteeClass;
@@ -60,10 +61,12 @@ pub use results_dir::ResultsDir;
 pub use run_record::{
     BrokerKind, BrokerRun, FORMAT_VERSION, PhaseMark, ResourceSample, RunRecord, SkippedBroker,
 };
+pub use schema::{RUN_SCHEMA, run_schema};
 pub use series::{
     Acknowledged, FAULTY_PAIRS_MAX, OperationName, OperationResult, PairFaults, StreamPattern,
     StreamResult, StreamShape, rate_per_s,
 };
 pub use spectrum::{SpectrumPoint, SpectrumUnit};
-pub use tables::{write_operations_csv, write_resources_csv, write_streams_csv};
+pub use tables::{TABLES, Table};
+pub use timeline::{Timeline, TimelineInterval};
 pub use verdict::{Standing, Verdict};

@@ -1,15 +1,17 @@
 //! The directory that a run leaves behind: its layout, writing it, and reading it back.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::durable_tables::{write_backlogs_csv, write_restarts_csv};
-use crate::tables::{write_operations_csv, write_resources_csv, write_streams_csv};
-use crate::{FORMAT_VERSION, HistogramSet, HistogramTag, MeasureError, RunRecord, SpectrumUnit};
+use crate::{
+    FORMAT_VERSION, HistogramSet, HistogramTag, MeasureError, RunRecord, SpectrumUnit, TABLES,
+    Table, Timeline,
+};
 
 /// A results directory; see the crate's documentation for its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,12 @@ impl ResultsDir {
         self.root.join("histograms.hlog")
     }
 
+    /// Latency over time.
+    #[must_use]
+    pub fn timeline_hlog(&self) -> PathBuf {
+        self.root.join("timeline.hlog")
+    }
+
     /// The percentile spectrum of one histogram.
     #[must_use]
     pub fn spectrum_hgrm(&self, tag: &HistogramTag) -> PathBuf {
@@ -87,34 +95,10 @@ impl ResultsDir {
         self.spectra().join(format!("{name}.hgrm"))
     }
 
-    /// The table of operations.
+    /// One of the tables.
     #[must_use]
-    pub fn operations_csv(&self) -> PathBuf {
-        self.root.join("operations.csv")
-    }
-
-    /// The table of streams.
-    #[must_use]
-    pub fn streams_csv(&self) -> PathBuf {
-        self.root.join("streams.csv")
-    }
-
-    /// The table of backlogs.
-    #[must_use]
-    pub fn backlogs_csv(&self) -> PathBuf {
-        self.root.join("backlogs.csv")
-    }
-
-    /// The table of restarts.
-    #[must_use]
-    pub fn restarts_csv(&self) -> PathBuf {
-        self.root.join("restarts.csv")
-    }
-
-    /// The table of resource samples.
-    #[must_use]
-    pub fn resources_csv(&self) -> PathBuf {
-        self.root.join("resources.csv")
+    pub fn table_csv(&self, table: &Table) -> PathBuf {
+        self.root.join(table.file_name)
     }
 
     /// The directory of pictures.
@@ -141,6 +125,7 @@ impl ResultsDir {
         write_file(&self.config_toml(), record.config_toml.as_bytes())?;
         write_json(&self.machine_json(), &record.machine)?;
         write_file(&self.histograms_hlog(), &histograms.to_hlog(started_at)?)?;
+        write_file(&self.timeline_hlog(), &histograms.timeline().to_hlog(started_at)?)?;
         self.write_spectra(histograms)?;
         self.write_tables(record)?;
         write_json(&self.run_json(), record)
@@ -172,15 +157,25 @@ impl ResultsDir {
         serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))
     }
 
-    /// Reads the histograms.
+    /// Reads the histograms, and the timeline if there is one.
     ///
     /// # Errors
-    /// [`MeasureError::Io`] if the log cannot be read, [`MeasureError::Malformed`] if it is not an
+    /// [`MeasureError::Io`] if a log cannot be read, [`MeasureError::Malformed`] if it is not an
     /// interval log.
     pub fn read_histograms(&self) -> Result<HistogramSet, MeasureError> {
         let path = self.histograms_hlog();
         let log = fs::read(&path).map_err(|source| MeasureError::read(&path, source))?;
-        HistogramSet::from_hlog(&log).map_err(|error| name_file(error, &path))
+        let mut set = HistogramSet::from_hlog(&log).map_err(|error| name_file(error, &path))?;
+        let path = self.timeline_hlog();
+        match fs::read(&path) {
+            Ok(log) => {
+                let timeline = Timeline::from_hlog(&log);
+                *set.timeline_mut() = timeline.map_err(|error| name_file(error, &path))?;
+            }
+            Err(source) if source.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(MeasureError::read(&path, source)),
+        }
+        Ok(set)
     }
 
     fn spectra(&self) -> PathBuf {
@@ -202,22 +197,9 @@ impl ResultsDir {
     }
 
     fn write_tables(&self, record: &RunRecord) -> Result<(), MeasureError> {
-        let tables: [(PathBuf, WriteCsv); 5] = [
-            (self.operations_csv(), |record, out| write_operations_csv(record, out)),
-            (self.streams_csv(), |record, out| write_streams_csv(record, out)),
-            (self.backlogs_csv(), |record, out| write_backlogs_csv(record, out)),
-            (self.restarts_csv(), |record, out| write_restarts_csv(record, out)),
-            (self.resources_csv(), |record, out| write_resources_csv(record, out)),
-        ];
-        tables.iter().try_for_each(|(path, write_csv)| {
-            let mut table = Vec::new();
-            write_csv(record, &mut table)?;
-            write_file(path, &table)
-        })
+        TABLES.iter().try_for_each(|table| write_file(&self.table_csv(table), &table.csv(record)?))
     }
 }
-
-type WriteCsv = fn(&RunRecord, &mut Vec<u8>) -> Result<(), MeasureError>;
 
 fn create_dir(path: &Path) -> Result<(), MeasureError> {
     fs::create_dir_all(path).map_err(|source| MeasureError::Io {

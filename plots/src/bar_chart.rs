@@ -1,7 +1,10 @@
 //! A chart of horizontal bars, one for each broker, with what they measure written beside them.
 
+use measure::Standing;
+
 use crate::canvas::{Anchor, Canvas, Frame, Lettering};
 use crate::palette::{AXIS, FAULT, INK, MUTED, SeriesStyle, Stroke};
+use crate::series::standing_label;
 
 const TITLE: Lettering = Lettering::new(13.0, INK).bold();
 const HEADING: Lettering = Lettering::new(10.5, MUTED);
@@ -34,6 +37,16 @@ pub(crate) struct Bar {
     pub(crate) ratio_label: String,
     /// What takes away from the length, e.g. lost messages.
     pub(crate) note: Option<String>,
+    /// Whether the length may be believed; if it may not be ranked, the bar is hatched.
+    pub(crate) standing: Standing,
+}
+
+impl Bar {
+    /// Its standing, if that is not good, and its note.
+    fn remark(&self) -> String {
+        let standing = standing_label(self.standing).map(str::to_owned);
+        standing.into_iter().chain(self.note.clone()).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl BarChart {
@@ -71,17 +84,17 @@ impl BarChart {
         canvas.line(&baseline, AXIS, 1.0, Stroke::Solid);
     }
 
-    fn widest(&self, text: impl Fn(&Bar) -> &str, lettering: Lettering) -> f64 {
-        self.bars.iter().map(|bar| Canvas::text_width(text(bar), lettering)).fold(0.0, f64::max)
+    fn widest(&self, text: impl Fn(&Bar) -> String, lettering: Lettering) -> f64 {
+        self.bars.iter().map(|bar| Canvas::text_width(&text(bar), lettering)).fold(0.0, f64::max)
     }
 
     fn names_width_px(&self) -> f64 {
-        self.widest(|bar| &bar.series.name, NAME) + GAP_PX
+        self.widest(|bar| bar.series.name.clone(), NAME) + GAP_PX
     }
 
     fn labels_width_px(&self) -> f64 {
-        let values = self.widest(|bar| &bar.length_label, VALUE);
-        let notes = self.widest(|bar| bar.note.as_deref().unwrap_or_default(), NOTE);
+        let values = self.widest(|bar| bar.length_label.clone(), VALUE);
+        let notes = self.widest(Bar::remark, NOTE);
         let gap_before_note = if notes > 0.0 { GAP_PX } else { 0.0 };
         values + gap_before_note + notes + GAP_PX
     }
@@ -89,11 +102,15 @@ impl BarChart {
 
 fn draw_bar(canvas: &Canvas<'_>, bar: &Bar, left: f64, middle: f64, length_px: f64) {
     let body = Frame { left, top: middle - BAR_PX / 2.0, width: length_px, height: BAR_PX };
-    canvas.fill(body, bar.series.color, 1.0);
+    match bar.standing.may_be_ranked() {
+        true => canvas.fill(body, bar.series.color, 1.0),
+        false => canvas.hatch(body, bar.series.color),
+    }
     let label_left = body.right() + GAP_PX * 0.75;
     canvas.text(&bar.length_label, label_left, middle, VALUE);
-    if let Some(note) = &bar.note {
+    let remark = bar.remark();
+    if !remark.is_empty() {
         let note_left = label_left + Canvas::text_width(&bar.length_label, VALUE) + GAP_PX;
-        canvas.text(note, note_left, middle, NOTE);
+        canvas.text(&remark, note_left, middle, NOTE);
     }
 }

@@ -25,6 +25,9 @@ const MARKER_RADIUS_PX: f64 = 3.6;
 const DASHES_PX: (f64, f64) = (5.0, 3.5);
 const DOTS_PX: (f64, f64) = (1.8, 2.2);
 
+/// From one line of a hatched area to the next.
+const HATCH_PX: f64 = 6.0;
+
 /// Drawing writes into a string that nobody else holds, and so cannot fail.
 const INFALLIBLE: &str = "drawing into a string cannot fail";
 
@@ -195,6 +198,21 @@ impl<'a> Canvas<'a> {
         self.area.draw(&pieces).expect(INFALLIBLE);
     }
 
+    /// Fills a frame with slanted lines within an outline: what is drawn so does not count.
+    pub(crate) fn hatch(&self, frame: Frame, color: Color) {
+        let (left, right, top, bottom) = (frame.left, frame.right(), frame.top, frame.bottom());
+        let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+        self.line(&outline, color, 1.0, Stroke::Solid);
+        // Each line rises from the lower edge to the right, cut off at the frame.
+        let steps = ((frame.width + frame.height) / HATCH_PX) as u32;
+        for foot in (1..=steps).map(|step| left + f64::from(step) * HATCH_PX - frame.height) {
+            let from = if foot < left { (left, bottom - (left - foot)) } else { (foot, bottom) };
+            let head = foot + frame.height;
+            let to = if head > right { (right, top + (head - right)) } else { (head, top) };
+            self.line(&[from, to], color, 1.0, Stroke::Solid);
+        }
+    }
+
     /// The marker of a series, centred on a point.
     pub(crate) fn marker(&self, left: f64, top: f64, series: &SeriesStyle) {
         let radius = MARKER_RADIUS_PX;
@@ -226,6 +244,7 @@ impl<'a> Canvas<'a> {
                 self.line(&[at(-0.9, -0.9), at(0.9, 0.9)], color, 1.6, Stroke::Solid);
                 self.line(&[at(-0.9, 0.9), at(0.9, -0.9)], color, 1.6, Stroke::Solid);
             }
+            Marker::None => {}
             Marker::Plus => {
                 self.line(&[at(-1.1, 0.0), at(1.1, 0.0)], color, 1.6, Stroke::Solid);
                 self.line(&[at(0.0, -1.1), at(0.0, 1.1)], color, 1.6, Stroke::Solid);

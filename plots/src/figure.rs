@@ -29,6 +29,8 @@ pub(crate) struct Figure {
     pub(crate) subtitle: String,
     /// What the picture shows, for those who cannot see it.
     pub(crate) description: String,
+    /// What it comes to, in a sentence or a few; empty where nothing can be said.
+    pub(crate) finding: String,
     pub(crate) legend: Vec<SeriesStyle>,
     pub(crate) columns: usize,
     pub(crate) charts: Vec<Chart>,
@@ -94,6 +96,7 @@ impl Figure {
             name: self.name.to_owned(),
             title: self.title.clone(),
             description: self.description.clone(),
+            finding: self.finding.clone(),
             data: if self.charts.is_empty() { PictureData::Missing } else { PictureData::Shown },
             width_px: WIDTH_PX,
             height_px,

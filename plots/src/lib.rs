@@ -35,7 +35,7 @@ pub use report::report_html;
 pub struct Rendered {
     /// The pictures, in the order of the report.
     pub pictures: Vec<Picture>,
-    /// The files of the pictures: an SVG and a PNG each.
+    /// The files of the pictures: an SVG, and a PNG each on light and on dark paper.
     pub picture_files: Vec<PathBuf>,
     /// The report.
     pub report_html: PathBuf,
@@ -55,11 +55,11 @@ pub fn render(
     let out = ResultsDir::create(out_dir)?;
     fs::create_dir_all(out.plots()).map_err(|source| write_error(&out.plots(), source))?;
     let pictures = pictures(record, histograms);
-    let picture_files: Vec<[PathBuf; 2]> = pictures
+    let picture_files: Vec<[PathBuf; 3]> = pictures
         .par_iter()
         .map(|picture| write_picture(picture, &out.plots()))
         .collect::<Result<_, _>>()?;
-    let page = report_html(record, &pictures);
+    let page = report_html(record, histograms, &pictures);
     write(&out.report_html(), page.as_bytes())?;
     Ok(Rendered {
         pictures,
@@ -77,12 +77,14 @@ pub fn pictures(record: &RunRecord, histograms: &HistogramSet) -> Vec<Picture> {
     figures::FIGURES.par_iter().map(|figure| figure(&subjects).picture()).collect()
 }
 
-fn write_picture(picture: &Picture, dir: &Path) -> Result<[PathBuf; 2], PlotsError> {
+fn write_picture(picture: &Picture, dir: &Path) -> Result<[PathBuf; 3], PlotsError> {
     let svg = dir.join(format!("{}.svg", picture.name()));
     write(&svg, picture.svg().as_bytes())?;
     let png = dir.join(format!("{}.png", picture.name()));
     write(&png, &picture.png()?)?;
-    Ok([svg, png])
+    let dark_png = dir.join(format!("{}-dark.png", picture.name()));
+    write(&dark_png, &picture.dark_png()?)?;
+    Ok([svg, png, dark_png])
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), PlotsError> {

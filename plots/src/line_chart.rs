@@ -1,10 +1,12 @@
 //! A chart of lines over two axes: title, mesh, bands, areas, lines and markers.
 
+use std::ops::Range;
+
 use plotters::prelude::ChartBuilder;
 
 use crate::axis::Axis;
 use crate::canvas::{Anchor, Canvas, Frame, Lettering, Turn, stroke_style, units};
-use crate::palette::{AXIS, BAND, Color, GRID, INK, MUTED, SeriesStyle};
+use crate::palette::{AXIS, BAND, Color, GRID, INK, MUTED, SeriesStyle, Stroke};
 
 const TITLE: Lettering = Lettering::new(13.0, INK).bold();
 const AXIS_NAME: Lettering = Lettering::new(11.0, MUTED);
@@ -36,9 +38,55 @@ pub(crate) struct LineChart {
     pub(crate) up_name: String,
     pub(crate) bands: Vec<Band>,
     pub(crate) areas: Vec<Area>,
+    /// Coloured rectangles under everything else.
+    pub(crate) cells: Vec<HeatCell>,
     pub(crate) lines: Vec<Line>,
+    /// Values across that matter, with names.
+    pub(crate) uprights: Vec<Upright>,
+    pub(crate) foot: Foot,
     /// Shown in place of axes and lines if there are no lines.
     pub(crate) without_lines: &'static str,
+}
+
+/// What stands below a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Foot {
+    /// The horizontal axis's labels and name.
+    Labelled,
+    /// Nothing: a chart with the same horizontal axis stands there.
+    Shared,
+}
+
+impl Foot {
+    fn labels_px(self) -> f64 {
+        match self {
+            Self::Labelled => TICK_LABELS_BELOW_PX,
+            Self::Shared => 0.0,
+        }
+    }
+
+    fn name_px(self) -> f64 {
+        match self {
+            Self::Labelled => AXIS_NAME_BELOW_PX,
+            Self::Shared => 0.0,
+        }
+    }
+}
+
+/// A line upwards through the whole chart.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Upright {
+    pub(crate) across: f64,
+    pub(crate) label: String,
+    pub(crate) color: Color,
+}
+
+/// A coloured rectangle between values.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HeatCell {
+    pub(crate) across: Range<f64>,
+    pub(crate) up: Range<f64>,
+    pub(crate) color: Color,
 }
 
 /// A stretch of the horizontal axis with a name.
@@ -69,23 +117,27 @@ pub(crate) struct Line {
 impl LineChart {
     /// How high the whole chart is, `width_px` wide and around a plot of the given height.
     pub(crate) fn height_px(&self, plot_height_px: f64, width_px: f64) -> f64 {
-        self.head_px(width_px) + plot_height_px + TICK_LABELS_BELOW_PX + AXIS_NAME_BELOW_PX
+        self.head_px(width_px) + plot_height_px + self.foot.labels_px() + self.foot.name_px()
     }
 
     pub(crate) fn draw(&self, canvas: &Canvas<'_>, frame: Frame) {
         canvas.text(&self.title, frame.left, frame.top + 8.0, TITLE);
         canvas.text(&self.up_name, frame.left, frame.top + TITLE_PX + 7.0, AXIS_NAME);
         let plot = self.plot_frame(frame);
-        if self.lines.iter().all(|line| line.points.is_empty()) {
+        if self.cells.is_empty() && self.lines.iter().all(|line| line.points.is_empty()) {
             let (middle, top) = (plot.left + plot.width / 2.0, plot.top + plot.height / 2.0);
             canvas.text(self.without_lines, middle, top, MESSAGE);
             return;
         }
         self.draw_bands(canvas, plot);
+        self.draw_cells(canvas, plot);
         self.draw_mesh(canvas, frame);
-        let name = AXIS_NAME.anchored(Anchor::Middle);
-        let below = frame.bottom() - AXIS_NAME_BELOW_PX / 2.0;
-        canvas.text(self.across_name, plot.left + plot.width / 2.0, below, name);
+        if self.foot == Foot::Labelled {
+            let name = AXIS_NAME.anchored(Anchor::Middle);
+            let below = frame.bottom() - AXIS_NAME_BELOW_PX / 2.0;
+            canvas.text(self.across_name, plot.left + plot.width / 2.0, below, name);
+        }
+        self.draw_uprights(canvas, plot);
         self.draw_series(canvas, plot);
     }
 
@@ -104,7 +156,7 @@ impl LineChart {
             left: frame.left + TICK_LABELS_LEFT_PX,
             top: frame.top + head_px,
             width: plot_width_px(frame.width),
-            height: frame.height - head_px - TICK_LABELS_BELOW_PX - AXIS_NAME_BELOW_PX,
+            height: frame.height - head_px - self.foot.labels_px() - self.foot.name_px(),
         }
     }
 
@@ -157,8 +209,8 @@ impl LineChart {
         let mut chart = ChartBuilder::on(&part)
             .margin_top(units(self.head_px(frame.width)))
             .margin_right(units(RIGHT_MARGIN_PX))
-            .margin_bottom(units(AXIS_NAME_BELOW_PX))
-            .x_label_area_size(units(TICK_LABELS_BELOW_PX))
+            .margin_bottom(units(self.foot.name_px()))
+            .x_label_area_size(units(self.foot.labels_px()))
             .y_label_area_size(units(TICK_LABELS_LEFT_PX))
             .build_cartesian_2d(self.across.clone(), self.up.clone())
             .expect("laying out a chart in a string cannot fail");
@@ -171,6 +223,35 @@ impl LineChart {
             .set_all_tick_mark_size(units(4.0))
             .draw()
             .expect("drawing into a string cannot fail");
+    }
+
+    /// Edges lie on whole pixels: neighbours would show a seam otherwise.
+    fn draw_cells(&self, canvas: &Canvas<'_>, plot: Frame) {
+        for cell in &self.cells {
+            let across = |value| (plot.left + plot.width * self.across.position(value)).round();
+            let up = |value| (plot.bottom() - plot.height * self.up.position(value)).round();
+            let (left, top) = (across(cell.across.start), up(cell.up.end).max(plot.top));
+            let (width, height) = (across(cell.across.end) - left, up(cell.up.start) - top);
+            if width > 0.0 && height > 0.0 {
+                canvas.fill(Frame { left, top, width, height }, cell.color, 1.0);
+            }
+        }
+    }
+
+    /// Names run upwards beside their lines, from the lower end.
+    fn draw_uprights(&self, canvas: &Canvas<'_>, plot: Frame) {
+        for upright in &self.uprights {
+            let across = plot.left + plot.width * self.across.position(upright.across);
+            let ends = [(across, plot.top), (across, plot.bottom())];
+            canvas.line(&ends, upright.color, 1.2, Stroke::Dashed);
+            let name = Lettering { color: upright.color, ..BAND_LABEL }.upward();
+            canvas.text(
+                &upright.label,
+                across - UPWARD_LABEL_PX / 2.0 - 1.0,
+                plot.bottom() - 4.0,
+                name,
+            );
+        }
     }
 
     fn draw_series(&self, canvas: &Canvas<'_>, plot: Frame) {

@@ -1,8 +1,9 @@
 //! Colours and markers: Okabe and Ito's colour-blind safe hues, and what they become in the dark.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use measure::{BrokerKind, RunRecord};
+use measure::{BrokerKind, GuaranteeClass, RunRecord};
 use plotters::style::RGBColor;
 
 use crate::promises::Promises;
@@ -37,6 +38,45 @@ pub(crate) const AXIS: Color = Color::new(0x9AA3AD, 0x6E7681);
 pub(crate) const BAND: Color = Color::new(0xF5F7F9, 0x1D232B);
 pub(crate) const FAULT: Color = Color::new(0xB42318, 0xFF8A7A);
 
+/// From few to many samples: lightness runs one way, so that it reads without hue, and away from the
+/// paper in the light as in the dark.
+pub(crate) const HEAT: [Color; 8] = [
+    Color::new(0xE3EEF7, 0x1C2A3A),
+    Color::new(0xC6DBEE, 0x20395A),
+    Color::new(0x9FC5E3, 0x2A4E7E),
+    Color::new(0x6FA8D6, 0x3A6AA3),
+    Color::new(0x4289C4, 0x5489C4),
+    Color::new(0x2468A9, 0x7CAEDD),
+    Color::new(0x134A85, 0xABD0F0),
+    Color::new(0x0A2F5C, 0xDDEFFC),
+];
+
+/// The dark value of every colour, by its light one.
+fn all() -> impl Iterator<Item = Color> {
+    let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
+    roles.into_iter().chain(BROKER_COLORS).chain(CEILING_COLORS).chain(HEAT)
+}
+
+/// Drawn elements with every colour replaced by its dark value, for pictures that cannot follow the
+/// reader's preference.
+pub(crate) fn darkened(elements: &str) -> String {
+    let dark: HashMap<String, u32> =
+        all().map(|color| (format!("{:06X}", color.light), color.dark)).collect();
+    let mut parts = elements.split("=\"#");
+    let mut darkened = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        darkened.push_str("=\"#");
+        match part.get(..6).and_then(|light| dark.get(light)) {
+            Some(dark) => {
+                write!(darkened, "{dark:06X}{}", &part[6..])
+                    .expect("writing to a string cannot fail");
+            }
+            None => darkened.push_str(part),
+        }
+    }
+    darkened
+}
+
 /// Brokers, in the order they appear. Yellow is left out: it cannot be seen on white.
 const BROKER_COLORS: [Color; 6] = [
     Color::new(0x0072B2, 0x4C9BE8),
@@ -65,6 +105,8 @@ pub(crate) enum Marker {
     TriangleDown,
     Cross,
     Plus,
+    /// None: for entries of a legend that explain strokes.
+    None,
 }
 
 /// How a line is stroked.
@@ -82,6 +124,15 @@ pub(crate) struct SeriesStyle {
     pub(crate) color: Color,
     pub(crate) marker: Marker,
     pub(crate) stroke: Stroke,
+    /// Whom it competes with: brokers of the same guarantee; ceilings with nobody.
+    pub(crate) class: Option<GuaranteeClass>,
+}
+
+impl SeriesStyle {
+    /// An entry of a legend that explains a way of drawing.
+    pub(crate) fn explaining(name: &str, color: Color, marker: Marker, stroke: Stroke) -> Self {
+        Self { name: name.to_owned(), color, marker, stroke, class: None }
+    }
 }
 
 /// The look of every broker of a run, in the run's order. Where brokers promise different things,
@@ -95,7 +146,10 @@ pub(crate) fn series_styles(record: &RunRecord) -> Vec<SeriesStyle> {
         .map(|broker| match broker.kind {
             BrokerKind::Broker => {
                 brokers += 1;
-                broker_style(&promises.name(broker), brokers - 1)
+                SeriesStyle {
+                    class: Some(broker.guarantee),
+                    ..broker_style(&promises.name(broker), brokers - 1)
+                }
             }
             BrokerKind::Ceiling => {
                 ceilings += 1;
@@ -113,6 +167,7 @@ fn broker_style(name: &str, index: usize) -> SeriesStyle {
         color: BROKER_COLORS[index % BROKER_COLORS.len()],
         marker: BROKER_MARKERS[index % BROKER_MARKERS.len()],
         stroke: if index < BROKER_COLORS.len() { Stroke::Solid } else { Stroke::Dotted },
+        class: None,
     }
 }
 
@@ -122,19 +177,35 @@ fn ceiling_style(name: &str, index: usize) -> SeriesStyle {
         color: CEILING_COLORS[index % CEILING_COLORS.len()],
         marker: CEILING_MARKERS[index % CEILING_MARKERS.len()],
         stroke: Stroke::Dashed,
+        class: None,
     }
 }
 
-/// CSS that gives drawings their dark colours where the reader prefers dark.
+/// CSS that gives stand-alone drawings their dark colours where the reader prefers dark.
 pub(crate) fn dark_css() -> String {
     let mut css = String::from("@media (prefers-color-scheme: dark) {\n");
-    let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
-    for color in roles.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS) {
-        let Color { light, dark } = color;
+    for Color { light, dark } in all() {
         writeln!(
             css,
             "  svg [fill=\"#{light:06X}\"] {{ fill: #{dark:06X}; }}\n  \
              svg [stroke=\"#{light:06X}\"] {{ stroke: #{dark:06X}; }}"
+        )
+        .expect("writing to a string cannot fail");
+    }
+    css.push_str("}\n");
+    css
+}
+
+/// CSS that gives drawings within a page the colours of the page's colour scheme, which the reader
+/// may choose.
+pub(crate) fn scheme_css() -> String {
+    let mut css = String::from("@supports (color: light-dark(#000, #fff)) {\n");
+    for Color { light, dark } in all() {
+        let pair = format!("light-dark(#{light:06X}, #{dark:06X})");
+        writeln!(
+            css,
+            "  svg [fill=\"#{light:06X}\"] {{ fill: {pair}; }}\n  \
+             svg [stroke=\"#{light:06X}\"] {{ stroke: {pair}; }}"
         )
         .expect("writing to a string cannot fail");
     }
@@ -150,10 +221,16 @@ mod tests {
 
     #[test]
     fn no_two_colours_share_a_light_value() {
-        let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
-        let all: Vec<_> = roles.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS).collect();
+        let all: Vec<_> = all().collect();
         let distinct: HashSet<_> = all.iter().map(|color| color.light).collect();
         assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn drawings_are_darkened_colour_by_colour() {
+        let light = r##"<a fill="#FFFFFF"/><b stroke="#0072B2" fill="none"/><c fill="#123456"/>"##;
+        let dark = r##"<a fill="#161B22"/><b stroke="#4C9BE8" fill="none"/><c fill="#123456"/>"##;
+        assert_eq!(darkened(light), dark);
     }
 
     #[test]

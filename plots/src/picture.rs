@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
-use crate::palette::dark_css;
+use crate::palette::{dark_css, darkened};
 use crate::{PlotsError, fonts};
 
 /// PNGs have this many pixels for each of the picture's own, for sharp print and screens.
@@ -20,6 +20,7 @@ pub struct Picture {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) description: String,
+    pub(crate) finding: String,
     pub(crate) data: PictureData,
     pub(crate) width_px: u32,
     pub(crate) height_px: u32,
@@ -54,6 +55,12 @@ impl Picture {
         &self.description
     }
 
+    /// What it comes to, in a sentence or a few; empty where nothing can be said.
+    #[must_use]
+    pub fn finding(&self) -> &str {
+        &self.finding
+    }
+
     /// Whether it shows any measurement.
     #[must_use]
     pub fn data(&self) -> PictureData {
@@ -83,13 +90,25 @@ impl Picture {
     /// # Errors
     /// [`PlotsError::Raster`] if the drawing cannot be turned into pixels.
     pub fn png(&self) -> Result<Vec<u8>, PlotsError> {
+        // Without the style sheet: PNG readers have no preference that it could follow.
+        self.rasterised(&self.svg_element(""))
+    }
+
+    /// As [`png`](Self::png), on dark paper.
+    ///
+    /// # Errors
+    /// [`PlotsError::Raster`] if the drawing cannot be turned into pixels.
+    pub fn dark_png(&self) -> Result<Vec<u8>, PlotsError> {
+        self.rasterised(&darkened(&self.svg_element("")))
+    }
+
+    fn rasterised(&self, svg: &str) -> Result<Vec<u8>, PlotsError> {
         let failed = |reason: &dyn ToString| PlotsError::Raster {
             picture: self.name.clone(),
             reason: reason.to_string(),
         };
         let options = Options { fontdb: fonts::database(), ..Options::default() };
-        // Without the style sheet: PNG readers have no preference that it could follow.
-        let tree = Tree::from_str(&self.svg_element(""), &options).map_err(|e| failed(&e))?;
+        let tree = Tree::from_str(svg, &options).map_err(|e| failed(&e))?;
         let (width, height) = (self.width_px * PNG_SCALE, self.height_px * PNG_SCALE);
         let mut pixmap =
             Pixmap::new(width, height).ok_or_else(|| failed(&"the picture has no area"))?;
@@ -114,7 +133,7 @@ impl Picture {
             width_px * UNITS_PER_PX,
             height_px * UNITS_PER_PX,
             escaped(&self.title),
-            escaped(&self.description),
+            escaped(format!("{} {}", self.finding, self.description).trim()),
             self.elements,
         )
         .expect("writing to a string cannot fail");

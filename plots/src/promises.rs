@@ -1,6 +1,6 @@
 //! What acknowledgements promise, and who may be compared with whom.
 
-use measure::{BrokerKind, BrokerRun, RunRecord};
+use measure::{BrokerKind, BrokerRun, GuaranteeClass, RunRecord};
 
 /// Whether the brokers of a run all promise the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,12 @@ pub(crate) enum Promises {
     Alike,
     /// Then each must be shown with its own.
     Different,
+}
+
+/// The guarantee in the fewest words, as in `tandem-mio · after sync`.
+fn short(guarantee: GuaranteeClass) -> &'static str {
+    let label = guarantee.label();
+    label.strip_prefix("acknowledged ").unwrap_or(label)
 }
 
 impl Promises {
@@ -26,7 +32,7 @@ impl Promises {
     /// What a broker promises, if it must be told.
     pub(crate) fn of_broker(self, broker: &BrokerRun) -> Option<&str> {
         let told = self == Self::Different && broker.kind == BrokerKind::Broker;
-        told.then(|| broker.guarantee.label())
+        told.then(|| short(broker.guarantee))
     }
 
     /// A broker's name in legends and beside bars.

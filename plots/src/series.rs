@@ -3,7 +3,8 @@
 use std::fmt;
 
 use measure::{
-    Arrivals, BrokerRun, OperationName, OperationResult, StreamLoad, StreamResult, StreamShape,
+    Arrivals, BrokerRun, OperationName, OperationResult, Standing, StreamLoad, StreamResult,
+    StreamShape,
 };
 
 use crate::quantity::{Quantity, grouped};
@@ -13,6 +14,9 @@ use crate::quantity::{Quantity, grouped};
 pub(crate) struct StreamKey {
     pub(crate) label: String,
     pub(crate) shape: StreamShape,
+    topics: u32,
+    wildcard: bool,
+    slow_subscribers: u32,
     pub(crate) payload_bytes: u64,
     pub(crate) load: StreamLoad,
     /// Publications under way at once; `None` where none are acknowledged.
@@ -24,6 +28,9 @@ impl StreamKey {
         Self {
             label: result.label.clone(),
             shape: result.shape,
+            topics: result.topics,
+            wildcard: result.wildcard,
+            slow_subscribers: result.slow_subscribers,
             payload_bytes: result.payload_bytes,
             load: result.load.clone(),
             acks_in_flight: result.acknowledged.as_ref().map(|acks| acks.in_flight),
@@ -33,6 +40,21 @@ impl StreamKey {
     /// This stream's result with the given broker.
     pub(crate) fn result_in<'a>(&self, broker: &'a BrokerRun) -> Option<&'a StreamResult> {
         broker.streams.iter().find(|result| Self::of(result) == *self)
+    }
+
+    /// Whether the broker's pace decides, and only deliveries count.
+    pub(crate) fn is_at_full_load(&self) -> bool {
+        self.load.offered_per_s().is_none() && self.acks_in_flight.is_none()
+    }
+
+    /// Whether the broker's pace decides, and acknowledgements count.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.load.offered_per_s().is_none() && self.acks_in_flight.is_some()
+    }
+
+    /// Whether messages are due at a rate, so that latencies compare.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.load.offered_per_s().is_some()
     }
 
     pub(crate) fn load_label(&self) -> String {
@@ -50,6 +72,15 @@ impl StreamKey {
 impl fmt::Display for StreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} · {} B", self.shape, grouped(self.payload_bytes))?;
+        if self.topics > 1 {
+            write!(f, " · {} topics", self.topics)?;
+        }
+        if self.wildcard {
+            write!(f, " · by wildcard")?;
+        }
+        if self.slow_subscribers > 0 {
+            write!(f, " · {} slow", self.slow_subscribers)?;
+        }
         match self.acks_in_flight {
             Some(in_flight) => write!(f, " · {in_flight} in flight"),
             None => Ok(()),
@@ -57,24 +88,16 @@ impl fmt::Display for StreamKey {
     }
 }
 
-/// Every stream without acknowledgements that any of the brokers was measured at, in order of
-/// appearance.
+/// Every stream that any of the brokers was measured at, in order of appearance.
 pub(crate) fn stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
-    let mut keys = all_stream_keys(brokers);
-    keys.retain(|key| key.acks_in_flight.is_none());
-    keys
-}
-
-/// Every stream with acknowledgements that any of the brokers was measured at, in order of
-/// appearance.
-pub(crate) fn acknowledged_stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
-    let mut keys = all_stream_keys(brokers);
-    keys.retain(|key| key.acks_in_flight.is_some());
-    keys
-}
-
-fn all_stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
     distinct(brokers.iter().flat_map(|broker| broker.streams.iter().map(StreamKey::of)))
+}
+
+/// Those of them whose publishers wait for acknowledgements, at the broker's pace.
+pub(crate) fn acknowledged_stream_keys(brokers: &[BrokerRun]) -> Vec<StreamKey> {
+    let mut keys = stream_keys(brokers);
+    keys.retain(StreamKey::is_acknowledged);
+    keys
 }
 
 /// An operation's result with the given broker at a number of clients.
@@ -87,6 +110,16 @@ pub(crate) fn operation_in<'a>(
         .operations
         .iter()
         .find(|result| result.operation == *operation && result.clients == clients)
+}
+
+/// What a standing is called where it takes something away from a figure.
+pub(crate) fn standing_label(standing: Standing) -> Option<&'static str> {
+    match standing {
+        Standing::Valid => None,
+        Standing::Suspect => Some("SUSPECT"),
+        Standing::Unsustainable => Some("UNSUSTAINABLE"),
+        Standing::Invalid => Some("INVALID"),
+    }
 }
 
 /// What is wrong with a stream's deliveries, most serious first; `None` if nothing is.

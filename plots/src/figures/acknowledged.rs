@@ -1,6 +1,6 @@
 //! Messages acknowledged per second in streams, beside the disk alone.
 
-use super::{Subjects, bar_columns, in_words, listed_words, longest_of_processes};
+use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words, longest_of_processes};
 use crate::bar_chart::{Bar, BarChart};
 use crate::figure::{Chart, Figure};
 use crate::quantity::Quantity;
@@ -19,6 +19,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             "Bars of messages acknowledged per second. {}",
             listed_words(charts.iter().map(in_words))
         ),
+        finding: leaders(&charts, Better::Longer),
         legend: vec![],
         columns: bar_columns(&charts),
         charts: charts.into_iter().map(Chart::Bars).collect(),
@@ -42,6 +43,7 @@ fn chart(subjects: &Subjects<'_>, stream: &StreamKey) -> BarChart {
             length_label: format!("{per_s}/s, {bytes_per_s}/s{cut}"),
             ratio_label: Quantity::Ratio.figure_or_dash(acknowledged.ratio_to_disk),
             note: stream_faults(result),
+            standing: result.verdict.standing,
         })
     });
     BarChart {

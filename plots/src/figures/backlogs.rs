@@ -1,6 +1,8 @@
 //! How fast backlogs are written and read back.
 
-use super::{Subjects, bar_columns, in_words, listed_words};
+use measure::Standing;
+
+use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words};
 use crate::bar_chart::{Bar, BarChart};
 use crate::figure::{Chart, Figure};
 use crate::piles::{BacklogKey, backlog_keys};
@@ -19,6 +21,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             "Bars of payload bytes per second. {}",
             listed_words(charts.iter().map(in_words))
         ),
+        finding: leaders(&charts, Better::Longer),
         legend: vec![],
         columns: bar_columns(&charts),
         charts: charts.into_iter().map(Chart::Bars).collect(),
@@ -39,6 +42,7 @@ fn chart(subjects: &Subjects<'_>, backlog: &BacklogKey) -> BarChart {
             length_label: format!("{bytes_per_s}/s{memory}"),
             ratio_label: Quantity::Ratio.figure_or_dash(figures.ratio_to_disk),
             note: faults,
+            standing: Standing::Valid,
         })
     });
     BarChart {

@@ -5,6 +5,7 @@ use measure::BrokerRun;
 use super::{Subjects, listed};
 use crate::bar_chart::{Bar, BarChart};
 use crate::figure::column_width_px;
+use crate::series::distinct;
 
 /// Bars shorter than this cannot be compared by eye.
 const BAR_WIDTH_MIN_PX: f64 = 120.0;
@@ -57,6 +58,41 @@ pub(super) fn in_words(chart: &BarChart) -> String {
         format!("{} {length_label} ({ratio_label})", series.name)
     });
     format!("{}: {}.", chart.title, listed(bars))
+}
+
+/// Which end of a bar chart is the good one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Better {
+    Longer,
+    Shorter,
+}
+
+/// Charts whose leaders are told; more would not be read.
+const FINDINGS_MAX: usize = 3;
+
+/// Who leads, of those that may be ranked with each other, in the first charts.
+pub(super) fn leaders(charts: &[BarChart], better: Better) -> String {
+    let sentences = charts.iter().filter_map(|chart| leader(chart, better));
+    listed_words(sentences.take(FINDINGS_MAX))
+}
+
+fn leader(chart: &BarChart, better: Better) -> Option<String> {
+    let competing = |bar: &&Bar| bar.standing.may_be_ranked() && bar.note.is_none();
+    let classes = distinct(chart.bars.iter().filter_map(|bar| bar.series.class));
+    let class = classes.into_iter().max_by_key(|class| {
+        chart.bars.iter().filter(competing).filter(|bar| bar.series.class == Some(*class)).count()
+    })?;
+    let bars = chart.bars.iter().filter(competing);
+    let mut bars: Vec<&Bar> = bars.filter(|bar| bar.series.class == Some(class)).collect();
+    bars.sort_by(|a, b| match better {
+        Better::Longer => b.length.total_cmp(&a.length),
+        Better::Shorter => a.length.total_cmp(&b.length),
+    });
+    let [first, second, ..] = bars[..] else { return None };
+    Some(format!(
+        "{}: {} leads with {}, before {} with {}.",
+        chart.title, first.series.name, first.length_label, second.series.name, second.length_label
+    ))
 }
 
 /// Sentences, one after the other.

@@ -2,12 +2,13 @@
 
 use measure::{LatencySummary, OperationName};
 
-use super::{Subjects, listed, listed_series};
+use super::{Better, Subjects, listed, listed_series};
 use crate::axis::Axis;
 use crate::figure::{Chart, Figure};
-use crate::line_chart::{Line, LineChart};
+use crate::line_chart::{Foot, Line, LineChart};
 use crate::palette::SeriesStyle;
 use crate::quantity::Quantity;
+use crate::series::operation_in;
 
 const PLOT_HEIGHT_PX: f64 = 140.0;
 
@@ -34,6 +35,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             listed(operations.iter().map(ToString::to_string)),
             listed_series(&legend)
         ),
+        finding: fastest_operation(subjects),
         legend,
         columns: PERCENTILES.len(),
         charts: operations
@@ -43,6 +45,23 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             .collect(),
         without_charts: "This run measured no operations.",
     }
+}
+
+/// Whose median is the shortest at the most clients, for the first operation.
+fn fastest_operation(subjects: &Subjects<'_>) -> String {
+    let Some(operation) = subjects.operations().into_iter().next() else { return String::new() };
+    let Some(clients) = subjects.client_counts(&operation).last().copied() else {
+        return String::new();
+    };
+    subjects.leading(
+        &format!("{operation} at {clients} clients, p99"),
+        Better::Shorter,
+        |broker| {
+            let result = operation_in(broker, &operation, clients)?;
+            Some((result.latency.p99_ns? as f64, result.verdict.standing))
+        },
+        |latency_ns| Quantity::LatencyNs.figure(latency_ns),
+    )
 }
 
 /// One chart for each percentile, all on one vertical scale.
@@ -78,6 +97,9 @@ fn charts(subjects: &Subjects<'_>, operation: &OperationName) -> Vec<LineChart> 
             up_name: "latency".to_owned(),
             bands: vec![],
             areas: vec![],
+            cells: vec![],
+            uprights: vec![],
+            foot: Foot::Labelled,
             lines,
             without_lines: "too few samples",
         })

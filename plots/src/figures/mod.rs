@@ -3,17 +3,23 @@
 mod acknowledged;
 mod backlogs;
 mod bars;
+mod heat_map;
+mod idles;
+mod knees;
 mod latency;
+mod outages;
+mod over_time;
 mod resources;
 mod restarts;
 mod spectrum;
 mod streams;
 mod throughput;
 
-use measure::{BrokerRun, HistogramSet, OperationName, OperationResult, RunRecord};
+use measure::{BrokerRun, HistogramSet, OperationName, OperationResult, RunRecord, Standing};
 
-use bars::{bar_columns, in_words, listed_words, longest_of_processes};
+use bars::{Better, bar_columns, in_words, leaders, listed_words, longest_of_processes};
 
+use crate::bar_chart::{Bar, BarChart};
 use crate::figure::Figure;
 use crate::palette::{SeriesStyle, series_styles};
 use crate::series::distinct;
@@ -37,6 +43,36 @@ impl<'a> Subjects<'a> {
     /// The looks of those brokers that `shown` picks, for a legend.
     fn legend(&self, shown: impl Fn(&BrokerRun) -> bool) -> Vec<SeriesStyle> {
         self.brokers().filter(|(broker, _)| shown(broker)).map(|(_, style)| style.clone()).collect()
+    }
+
+    /// Who leads, of those that may be ranked with each other: of the guarantee that most of those
+    /// have whom `figure_of` gives a finite figure.
+    fn leading(
+        &self,
+        what: &str,
+        better: Better,
+        figure_of: impl Fn(&BrokerRun) -> Option<(f64, Standing)>,
+        written: impl Fn(f64) -> String,
+    ) -> String {
+        let bars = self.brokers().filter_map(|(broker, style)| {
+            let (length, standing) = figure_of(broker).filter(|(length, _)| length.is_finite())?;
+            let (length_label, ratio_label) = (written(length), String::new());
+            Some(Bar {
+                series: style.clone(),
+                length,
+                length_label,
+                ratio_label,
+                note: None,
+                standing,
+            })
+        });
+        let chart = BarChart {
+            title: what.to_owned(),
+            length_name: "",
+            ratio_name: "",
+            bars: bars.collect(),
+        };
+        leaders(&[chart], better)
     }
 
     /// Every operation that any broker was measured at, in order of appearance.
@@ -65,15 +101,21 @@ impl<'a> Subjects<'a> {
 pub(crate) type FigureOf = fn(&Subjects<'_>) -> Figure;
 
 /// Every picture of a run, in the order of the report.
-pub(crate) const FIGURES: [FigureOf; 9] = [
+pub(crate) const FIGURES: [FigureOf; 15] = [
     streams::figure,
+    knees::figure,
+    spectrum::streams_figure,
+    heat_map::figure,
+    over_time::figure,
+    acknowledged::figure,
     throughput::figure,
     latency::figure,
-    acknowledged::figure,
+    spectrum::operations_figure,
     backlogs::figure,
     restarts::figure,
-    spectrum::operations_figure,
-    spectrum::streams_figure,
+    outages::figure,
+    spectrum::storms_figure,
+    idles::figure,
     resources::figure,
 ];
 

@@ -1,11 +1,11 @@
 //! Processor time and memory of each broker's process over its run.
 
-use measure::{BrokerRun, PhaseMark, ResourceSample};
+use measure::{BrokerRun, PhaseMark, ResourceSample, Standing};
 
-use super::{Subjects, listed};
+use super::{Better, Subjects, listed};
 use crate::axis::Axis;
 use crate::figure::{Chart, Figure};
-use crate::line_chart::{Area, Band, Line, LineChart};
+use crate::line_chart::{Area, Band, Foot, Line, LineChart};
 use crate::palette::{SeriesStyle, Stroke};
 use crate::quantity::Quantity;
 
@@ -35,6 +35,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
              of the run, of {}.",
             listed(sampled.iter().map(|(broker, ..)| broker.name.clone()))
         ),
+        finding: largest_memory(subjects),
         // Every chart's title names its process.
         legend: vec![],
         columns: 2,
@@ -50,6 +51,19 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             .collect(),
         without_charts: "This run sampled no processes.",
     }
+}
+
+/// Who needed the least and the most memory.
+fn largest_memory(subjects: &Subjects<'_>) -> String {
+    subjects.leading(
+        "most resident memory, the least of it",
+        Better::Shorter,
+        |broker| {
+            let most = broker.resources.iter().map(|sample| sample.resident_bytes).max()?;
+            Some((most as f64, Standing::Valid))
+        },
+        |bytes| Quantity::Bytes.figure(bytes),
+    )
 }
 
 /// A process over time, in (seconds, value) points few enough to draw.
@@ -176,6 +190,9 @@ fn time_chart(broker: &BrokerRun, usage: &Usage, scales: &Scales) -> LineChart {
         up_name: String::new(),
         bands: bands(&broker.marks, usage.end_s),
         areas: vec![],
+        cells: vec![],
+        uprights: vec![],
+        foot: Foot::Labelled,
         lines: vec![],
         without_lines: "no samples",
     }

@@ -1,6 +1,8 @@
 //! How long a broker with a backlog takes until it is there again.
 
-use super::{Subjects, bar_columns, in_words, listed_words};
+use measure::Standing;
+
+use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words};
 use crate::bar_chart::{Bar, BarChart};
 use crate::figure::{Chart, Figure};
 use crate::piles::{RestartKey, delivery_faults, restart_keys};
@@ -19,6 +21,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             "Bars of the time until ready. {}",
             listed_words(charts.iter().map(in_words))
         ),
+        finding: leaders(&charts, Better::Shorter),
         legend: vec![],
         columns: bar_columns(&charts),
         charts: charts.into_iter().map(Chart::Bars).collect(),
@@ -37,6 +40,7 @@ fn chart(subjects: &Subjects<'_>, restart: &RestartKey) -> BarChart {
             length_label: format!("{}, {resident} resident", Quantity::LatencyNs.figure(ready_ns)),
             ratio_label: Quantity::LatencyNs.figure(result.ready_ns_per_gib()),
             note: delivery_faults(result.faults, result.messages),
+            standing: Standing::Valid,
         })
     });
     BarChart {

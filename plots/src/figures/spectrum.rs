@@ -1,14 +1,17 @@
 //! Latency against the percentile, with equal room for every nine.
 
-use measure::{HistogramTag, LatencyHistogram, OperationName, SAMPLES_BEYOND_MIN};
+use measure::{
+    BrokerRun, HistogramTag, LatencyHistogram, OperationName, SAMPLES_BEYOND_MIN, Standing,
+    StormResult,
+};
 
-use super::{Subjects, listed, listed_series};
+use super::{Better, Subjects, listed, listed_series};
 use crate::axis::Axis;
 use crate::figure::{Chart, Figure};
-use crate::line_chart::{Line, LineChart};
-use crate::palette::SeriesStyle;
-use crate::quantity::Quantity;
-use crate::series::{StreamKey, operation_in, stream_keys};
+use crate::line_chart::{Foot, Line, LineChart};
+use crate::palette::{INK, Marker, SeriesStyle, Stroke};
+use crate::quantity::{Quantity, grouped};
+use crate::series::{StreamKey, distinct, operation_in, standing_label, stream_keys};
 
 const PLOT_HEIGHT_PX: f64 = 190.0;
 
@@ -35,6 +38,7 @@ pub(super) fn operations_figure(subjects: &Subjects<'_>) -> Figure {
             listed(operations.iter().map(ToString::to_string)),
             listed_series(&legend)
         ),
+        finding: operation_finding(subjects, operations.first()),
         legend,
         columns: COLUMNS,
         charts: operations
@@ -45,20 +49,45 @@ pub(super) fn operations_figure(subjects: &Subjects<'_>) -> Figure {
     }
 }
 
+/// Whose tail is the shortest at the most clients.
+fn operation_finding(subjects: &Subjects<'_>, operation: Option<&OperationName>) -> String {
+    let Some(operation) = operation else { return String::new() };
+    let clients = subjects.client_counts(operation).last().copied().unwrap_or_default();
+    subjects.leading(
+        &format!("{operation} at {clients} clients, p99.9"),
+        Better::Shorter,
+        |broker| {
+            let result = operation_in(broker, operation, clients)?;
+            Some((result.latency.p99_9_ns? as f64, result.verdict.standing))
+        },
+        |latency_ns| Quantity::LatencyNs.figure(latency_ns),
+    )
+}
+
 pub(super) fn streams_figure(subjects: &Subjects<'_>) -> Figure {
     let streams = stream_keys(&subjects.record.brokers);
-    let legend = subjects.legend(|broker| !broker.streams.is_empty());
+    let mut legend = subjects.legend(|broker| !broker.streams.is_empty());
+    let description = format!(
+        "Lines of latency against percentile for {} streams, of {}; where messages are due at a \
+         rate, response time (from when a message was due) and, dotted, service time (from when it \
+         was sent).",
+        streams.len(),
+        listed_series(&legend)
+    );
+    if streams.iter().any(StreamKey::is_paced) {
+        let response = "marked line: response, from when due";
+        legend.push(SeriesStyle::explaining(response, INK, Marker::Circle, Stroke::Solid));
+        let service = "dotted: service, from when sent";
+        legend.push(SeriesStyle::explaining(service, INK, Marker::None, Stroke::Dotted));
+    }
     Figure {
         name: "stream-spectra",
         title: "Latency spectra of streams".to_owned(),
         subtitle: "From publisher to subscriber, against percentile. At full load this is \
                    mostly time spent in queues."
             .to_owned(),
-        description: format!(
-            "Lines of end-to-end latency against percentile for {} streams, of {}.",
-            streams.len(),
-            listed_series(&legend)
-        ),
+        description,
+        finding: finding(subjects, &streams),
         legend,
         columns: COLUMNS,
         charts: streams
@@ -69,47 +98,163 @@ pub(super) fn streams_figure(subjects: &Subjects<'_>) -> Figure {
     }
 }
 
+pub(super) fn storms_figure(subjects: &Subjects<'_>) -> Figure {
+    let storms = subjects.record.brokers.iter().flat_map(|broker| &broker.storms);
+    let keys: Vec<StormKey> = distinct(storms.map(|it| (it.connections, it.offered_per_s)));
+    let legend = subjects.legend(|broker| !broker.storms.is_empty());
+    let fastest = keys.first().map(|key| {
+        let what = format!("{}, p99", storm_title(*key));
+        subjects.leading(
+            &what,
+            Better::Shorter,
+            |broker| {
+                let storm = storm_in(broker, *key)?;
+                Some((storm.handshake.summary.p99_ns? as f64, storm.verdict.standing))
+            },
+            |latency_ns| Quantity::LatencyNs.figure(latency_ns),
+        )
+    });
+    Figure {
+        name: "handshakes",
+        title: "Handshakes in storms of connections".to_owned(),
+        subtitle: "From opening a connection to the broker's greeting, against percentile. Lower \
+                   and flatter is better."
+            .to_owned(),
+        description: format!(
+            "Lines of handshake latency against percentile for {} storms, of {}.",
+            keys.len(),
+            listed_series(&legend)
+        ),
+        finding: fastest.unwrap_or_default(),
+        legend,
+        columns: COLUMNS,
+        charts: keys
+            .iter()
+            .map(|key| Chart::lines(PLOT_HEIGHT_PX, storm_chart(subjects, *key)))
+            .collect(),
+        without_charts: "This run made no storms of connections.",
+    }
+}
+
+/// How many connections, and at which rate.
+type StormKey = (u32, Option<f64>);
+
+fn storm_in(broker: &BrokerRun, key: StormKey) -> Option<&StormResult> {
+    broker.storms.iter().find(|storm| (storm.connections, storm.offered_per_s) == key)
+}
+
+fn storm_title((connections, offered_per_s): StormKey) -> String {
+    let connections = grouped(u64::from(connections));
+    match offered_per_s {
+        Some(rate) => format!("{connections} connections · {}/s", Quantity::Rate.tick(rate)),
+        None => format!("{connections} connections · at once"),
+    }
+}
+
+fn storm_chart(subjects: &Subjects<'_>, key: StormKey) -> LineChart {
+    let mut refused = Vec::new();
+    for (broker, style) in subjects.brokers() {
+        if let Some(storm) = storm_in(broker, key).filter(|storm| storm.refused > 0) {
+            refused.push(format!("{}: {} refused", style.name, grouped(u64::from(storm.refused))));
+        }
+    }
+    chart(storm_title(key), &refused, subjects, |broker| {
+        let storm = storm_in(broker, key)?;
+        Some(Spectra::one(&storm.handshake.histogram, storm.verdict.standing))
+    })
+}
+
+/// Whose tail is the shortest at the first rate.
+fn finding(subjects: &Subjects<'_>, streams: &[StreamKey]) -> String {
+    let paced = streams.iter().find(|stream| stream.is_paced());
+    let Some(stream) = paced.or(streams.first()) else { return String::new() };
+    let what = format!("{stream} · {}, p99", stream.load_label());
+    subjects.leading(
+        &what,
+        Better::Shorter,
+        |broker| {
+            let result = stream.result_in(broker)?;
+            let latency_ns = result.headline()?.summary.p99_ns?;
+            Some((latency_ns as f64, result.verdict.standing))
+        },
+        |latency_ns| Quantity::LatencyNs.figure(latency_ns),
+    )
+}
+
 fn operation_chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineChart {
     let counts = subjects.client_counts(operation);
     let clients = counts.last().copied().unwrap_or_default();
     let noun = if clients == 1 { "client" } else { "clients" };
     let title = format!("{operation} · {clients} {noun}");
-    chart(title, subjects, |broker| {
-        operation_in(broker, operation, clients).map(|result| &result.histogram)
+    chart(title, &[], subjects, |broker| {
+        let result = operation_in(broker, operation, clients)?;
+        Some(Spectra::one(&result.histogram, result.verdict.standing))
     })
 }
 
 fn stream_chart(subjects: &Subjects<'_>, stream: &StreamKey) -> LineChart {
     let title = format!("{stream} · {}", stream.load_label());
-    chart(title, subjects, |broker| {
-        let delivery = stream.result_in(broker)?.latencies.delivery()?;
-        Some(&delivery.histogram)
+    chart(title, &[], subjects, |broker| {
+        let result = stream.result_in(broker)?;
+        let standing = result.verdict.standing;
+        let spectra = Spectra::one(&result.headline()?.histogram, standing);
+        let service = result.latencies.service.as_ref().map(|latency| &latency.histogram);
+        let beside = service.filter(|_| result.latencies.response.is_some());
+        Some(Spectra { beside, ..spectra })
     })
 }
 
-fn chart(
+/// What is drawn of one broker.
+struct Spectra<'a> {
+    main: &'a HistogramTag,
+    /// Drawn dotted.
+    beside: Option<&'a HistogramTag>,
+    standing: Standing,
+}
+
+impl<'a> Spectra<'a> {
+    fn one(main: &'a HistogramTag, standing: Standing) -> Self {
+        Self { main, beside: None, standing }
+    }
+}
+
+fn chart<'a>(
     title: String,
-    subjects: &Subjects<'_>,
-    tag_of: impl Fn(&measure::BrokerRun) -> Option<&HistogramTag>,
+    remarks: &[String],
+    subjects: &Subjects<'a>,
+    spectra_of: impl Fn(&'a BrokerRun) -> Option<Spectra<'a>>,
 ) -> LineChart {
-    let lines: Vec<Line> = subjects
-        .brokers()
-        .filter_map(|(broker, style)| {
-            let histogram = subjects.histograms.histogram(tag_of(broker)?)?;
-            Some(line(histogram, style))
-        })
-        .collect();
-    let points = || lines.iter().flat_map(|line| &line.points);
+    let (mut lines, mut remarks) = (Vec::new(), remarks.to_vec());
+    for (broker, style) in subjects.brokers() {
+        let Some(spectra) = spectra_of(broker) else { continue };
+        let standing = standing_label(spectra.standing);
+        remarks.extend(standing.map(|standing| format!("{} {standing}", style.name)));
+        // Crosses, as everywhere where something does not count.
+        let marker = if spectra.standing.may_be_ranked() { style.marker } else { Marker::Cross };
+        let main = SeriesStyle { marker, ..style.clone() };
+        lines.extend(subjects.histograms.histogram(spectra.main).map(|it| line(it, &main)));
+        let beside = spectra.beside.and_then(|tag| subjects.histograms.histogram(tag));
+        let dotted = SeriesStyle { marker: Marker::None, stroke: Stroke::Dotted, ..style.clone() };
+        lines.extend(beside.map(|histogram| line(histogram, &dotted)));
+    }
+    let points = || lines.iter().flat_map(|line: &Line| &line.points);
     let quantile_max = points().map(|point| point.0).fold(0.0, f64::max);
     let up = Axis::logarithmic(points().map(|point| point.1), Quantity::LatencyNs);
+    let up_name = match remarks.is_empty() {
+        true => "latency".to_owned(),
+        false => format!("latency ({})", remarks.join(", ")),
+    };
     LineChart {
         title,
         across: Axis::nines(quantile_max),
         across_name: "percentile",
         up,
-        up_name: "latency".to_owned(),
+        up_name,
         bands: vec![],
         areas: vec![],
+        cells: vec![],
+        uprights: vec![],
+        foot: Foot::Labelled,
         without_lines: "no histogram, or too few samples",
         lines,
     }

@@ -1,8 +1,6 @@
 //! Deliveries per second at full load, beside the ceiling.
 
-use measure::StreamLoad;
-
-use super::{Subjects, bar_columns, in_words, listed_words, longest_of_processes};
+use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words, longest_of_processes};
 use crate::bar_chart::{Bar, BarChart};
 use crate::figure::{Chart, Figure};
 use crate::quantity::Quantity;
@@ -11,7 +9,7 @@ use crate::series::{StreamKey, stream_faults, stream_keys};
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let mut streams = stream_keys(&subjects.record.brokers);
     // At a fixed rate every broker that keeps up has the same bar.
-    streams.retain(|stream| stream.load == StreamLoad::Saturating);
+    streams.retain(StreamKey::is_at_full_load);
     let charts: Vec<BarChart> = streams.iter().map(|stream| chart(subjects, stream)).collect();
     Figure {
         name: "streams",
@@ -23,6 +21,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             "Bars of deliveries per second. {}",
             listed_words(charts.iter().map(in_words))
         ),
+        finding: leaders(&charts, Better::Longer),
         legend: vec![],
         columns: bar_columns(&charts),
         charts: charts.into_iter().map(Chart::Bars).collect(),
@@ -44,6 +43,7 @@ fn chart(subjects: &Subjects<'_>, stream: &StreamKey) -> BarChart {
             length_label: format!("{}/s{cut}", Quantity::Rate.figure(per_s)),
             ratio_label: Quantity::Ratio.figure_or_dash(result.ratio_to_ceiling),
             note: stream_faults(result),
+            standing: result.verdict.standing,
         })
     });
     BarChart {

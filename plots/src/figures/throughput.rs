@@ -2,11 +2,12 @@
 
 use measure::OperationName;
 
-use super::{Subjects, columns_for, listed, listed_series};
+use super::{Better, Subjects, columns_for, listed, listed_series};
 use crate::axis::Axis;
 use crate::figure::{Chart, Figure};
-use crate::line_chart::{Line, LineChart};
+use crate::line_chart::{Foot, Line, LineChart};
 use crate::quantity::Quantity;
+use crate::series::operation_in;
 
 const PLOT_HEIGHT_PX: f64 = 175.0;
 
@@ -27,6 +28,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             listed(operations.iter().map(ToString::to_string)),
             listed_series(&legend)
         ),
+        finding: highest_throughput(subjects),
         legend,
         columns: columns_for(operations.len()),
         charts: operations
@@ -35,6 +37,23 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
             .collect(),
         without_charts: "This run measured no operations.",
     }
+}
+
+/// Whose throughput is the highest at the most clients, for the first operation.
+fn highest_throughput(subjects: &Subjects<'_>) -> String {
+    let Some(operation) = subjects.operations().into_iter().next() else { return String::new() };
+    let Some(clients) = subjects.client_counts(&operation).last().copied() else {
+        return String::new();
+    };
+    subjects.leading(
+        &format!("{operation} at {clients} clients"),
+        Better::Longer,
+        |broker| {
+            let result = operation_in(broker, &operation, clients)?;
+            Some((result.throughput_per_s, result.verdict.standing))
+        },
+        |per_s| format!("{}/s", Quantity::Rate.figure(per_s)),
+    )
 }
 
 fn chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineChart {
@@ -65,6 +84,9 @@ fn chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineChart {
         },
         bands: vec![],
         areas: vec![],
+        cells: vec![],
+        uprights: vec![],
+        foot: Foot::Labelled,
         lines,
         without_lines: "no finished requests",
     }

@@ -1,11 +1,10 @@
 //! The raw figures, carried inside the page as `data:` links.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use measure::{
-    MeasureError, RunRecord, write_backlogs_csv, write_operations_csv, write_resources_csv,
-    write_restarts_csv, write_streams_csv,
-};
+use measure::{HistogramSet, RunRecord, TABLES};
 use serde::Serialize;
 
 use crate::quantity::Quantity;
@@ -14,35 +13,54 @@ use crate::quantity::Quantity;
 #[derive(Debug, Serialize)]
 pub(super) struct Download {
     file_name: &'static str,
+    /// What is in it.
+    what: String,
     size: String,
     url: String,
 }
 
-type WriteCsv = fn(&RunRecord, &mut Vec<u8>) -> Result<(), MeasureError>;
+/// A timeline longer than this would make the page slow to open.
+const TIMELINE_BYTES_MAX: usize = 2_000_000;
 
-const TABLES: [(&str, WriteCsv); 5] = [
-    ("streams.csv", |record, out| write_streams_csv(record, out)),
-    ("operations.csv", |record, out| write_operations_csv(record, out)),
-    ("backlogs.csv", |record, out| write_backlogs_csv(record, out)),
-    ("restarts.csv", |record, out| write_restarts_csv(record, out)),
-    ("resources.csv", |record, out| write_resources_csv(record, out)),
-];
-
-pub(super) fn all(record: &RunRecord) -> Vec<Download> {
+/// The record, the histograms, and every table that has rows.
+pub(super) fn all(record: &RunRecord, histograms: &HistogramSet) -> Vec<Download> {
     let json = serde_json::to_vec(record).expect("a run record has no keys that JSON cannot hold");
-    let record_json = Download::of("run.json", "application/json", &json);
-    let tables = TABLES.iter().map(|(file_name, write_csv)| {
-        let mut csv = Vec::new();
-        write_csv(record, &mut csv).expect("writing plain rows into memory cannot fail");
-        Download::of(file_name, "text/csv", &csv)
-    });
-    std::iter::once(record_json).chain(tables).collect()
+    let started_at = UNIX_EPOCH + Duration::from_millis(record.started_at_unix_ms);
+    let mut downloads = vec![Download::of(
+        "run.json",
+        "everything that was measured but histograms",
+        "application/json",
+        &json,
+    )];
+    if let Ok(log) = histograms.to_hlog(started_at) {
+        let what = "every latency histogram, in HdrHistogram's interval log format";
+        downloads.push(Download::of("histograms.hlog", what, "text/plain", &log));
+    }
+    let timeline = histograms.timeline();
+    let log = (!timeline.is_empty()).then(|| timeline.to_hlog(started_at)).and_then(Result::ok);
+    if let Some(log) = log.filter(|log| log.len() <= TIMELINE_BYTES_MAX) {
+        let what = "latency over time, in the same format";
+        downloads.push(Download::of("timeline.hlog", what, "text/plain", &log));
+    }
+    downloads.extend(TABLES.iter().filter_map(|table| {
+        let csv = table.csv(record).expect("writing plain rows into memory cannot fail");
+        let has_rows = csv.iter().filter(|byte| **byte == b'\n').count() > 1;
+        let what = format!("a row for {}", table.row);
+        has_rows.then(|| Download::of(table.file_name, what, "text/csv", &csv))
+    }));
+    downloads
 }
 
 impl Download {
-    fn of(file_name: &'static str, media_type: &str, content: &[u8]) -> Self {
+    fn of(
+        file_name: &'static str,
+        what: impl Into<String>,
+        media_type: &str,
+        content: &[u8],
+    ) -> Self {
         Self {
             file_name,
+            what: what.into(),
             size: Quantity::Bytes.figure(content.len() as f64),
             url: format!("data:{media_type};base64,{}", BASE64.encode(content)),
         }

@@ -5,12 +5,12 @@ mod downloads;
 mod durable_tables;
 mod tables;
 
-use measure::{BrokerKind, BrokerRun, MachineFacts, RunRecord};
+use measure::{BrokerKind, BrokerRun, HistogramSet, MachineFacts, RunRecord};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::palette::dark_css;
+use crate::palette::scheme_css;
 use crate::picture::{Picture, PictureData};
 use crate::quantity::{Quantity, grouped};
 use crate::report::downloads::Download;
@@ -21,14 +21,14 @@ use crate::report::tables::{Detail, Matrix};
 /// The page loads nothing and runs no script, follows the reader's preference for light or dark,
 /// and carries the raw figures as downloads.
 #[must_use]
-pub fn report_html(record: &RunRecord, pictures: &[Picture]) -> String {
+pub fn report_html(record: &RunRecord, histograms: &HistogramSet, pictures: &[Picture]) -> String {
     let mut templates = Environment::new();
     templates
         .add_template("report.html", include_str!("report.html"))
         .expect("the template is part of the program and parses");
     templates
         .get_template("report.html")
-        .and_then(|template| template.render(Serde(Page::of(record, pictures))))
+        .and_then(|template| template.render(Serde(Page::of(record, histograms, pictures))))
         .expect("the template uses only what a page has")
 }
 
@@ -63,12 +63,12 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn of(record: &'a RunRecord, pictures: &'a [Picture]) -> Self {
+    fn of(record: &'a RunRecord, histograms: &HistogramSet, pictures: &'a [Picture]) -> Self {
         let (shown, missing): (Vec<&Picture>, Vec<&Picture>) =
             pictures.iter().partition(|picture| picture.data() == PictureData::Shown);
         Self {
             css: include_str!("report.css"),
-            dark_pictures_css: dark_css(),
+            dark_pictures_css: scheme_css(),
             config_name: &record.config_name,
             config_toml: &record.config_toml,
             run_id: &record.run_id,
@@ -95,7 +95,7 @@ impl<'a> Page<'a> {
             brokers: record.brokers.iter().map(Broker::of).collect(),
             pictures: shown.into_iter().map(Shown::of).collect(),
             missing: missing.into_iter().map(Picture::title).collect(),
-            downloads: downloads::all(record),
+            downloads: downloads::all(record, histograms),
         }
     }
 }
@@ -185,11 +185,17 @@ impl<'a> Broker<'a> {
 struct Shown<'a> {
     name: &'a str,
     title: &'a str,
+    finding: &'a str,
     svg: String,
 }
 
 impl<'a> Shown<'a> {
     fn of(picture: &'a Picture) -> Self {
-        Self { name: picture.name(), title: picture.title(), svg: picture.inline_svg() }
+        Self {
+            name: picture.name(),
+            title: picture.title(),
+            finding: picture.finding(),
+            svg: picture.inline_svg(),
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! The report's tables: broker against broker first, then every figure.
 
 use measure::{
-    BrokerKind, BrokerRun, LatencySummary, OperationResult, RunRecord, StreamLoad, StreamResult,
+    BrokerKind, BrokerRun, LatencySummary, OperationResult, RunRecord, Standing, StreamResult,
 };
 use serde::Serialize;
 
 use crate::promises::Promises;
 use crate::quantity::{Quantity, grouped};
-use crate::series::{StreamKey, distinct, operation_in, stream_faults, stream_keys};
+use crate::series::{
+    StreamKey, distinct, operation_in, standing_label, stream_faults, stream_keys,
+};
 
 /// A broker that delivers less than this share of a fixed rate has not kept up.
 const KEPT_UP_SHARE: f64 = 0.99;
@@ -58,14 +60,14 @@ pub(super) struct Detail {
 /// Streams at full load: deliveries per second and the ratio to the ceiling.
 pub(super) fn full_load(record: &RunRecord) -> Matrix {
     let mut streams = stream_keys(&record.brokers);
-    streams.retain(|stream| stream.load == StreamLoad::Saturating);
+    streams.retain(StreamKey::is_at_full_load);
     stream_matrix(record, &streams, StreamKey::to_string, |_, result| Cell {
         figure: format!("{}/s", Quantity::Rate.figure(result.delivered_per_s)),
         note: match result.ratio_to_ceiling {
             Some(ratio) => format!("{} ceiling", Quantity::Ratio.figure(ratio)),
             None => "no ceiling measured".to_owned(),
         },
-        fault: stream_faults(result),
+        fault: unranked(result).or_else(|| stream_faults(result)),
         best: false,
         rank: Some(result.delivered_per_s),
     })
@@ -74,12 +76,17 @@ pub(super) fn full_load(record: &RunRecord) -> Matrix {
 /// Streams at a fixed rate: median and 99th percentile latency.
 pub(super) fn fixed_rate(record: &RunRecord) -> Matrix {
     let mut streams = stream_keys(&record.brokers);
-    streams.retain(|stream| stream.load != StreamLoad::Saturating);
+    streams.retain(StreamKey::is_paced);
     let label = |stream: &StreamKey| format!("{stream} at {}", stream.load_label());
     stream_matrix(record, &streams, label, |stream, result| Cell {
-        figure: format!("p99 {}", latency(of_deliveries(result).and_then(|it| it.p99_ns))),
+        figure: match result.verdict.standing {
+            Standing::Unsustainable => "UNSUSTAINABLE".to_owned(),
+            _ => format!("p99 {}", latency(of_deliveries(result).and_then(|it| it.p99_ns))),
+        },
         note: format!("p50 {}", latency(of_deliveries(result).and_then(|it| it.p50_ns))),
-        fault: stream_faults(result).or_else(|| fell_behind(stream, result)),
+        fault: unranked(result)
+            .or_else(|| stream_faults(result))
+            .or_else(|| fell_behind(stream, result)),
         best: false,
         // The best has the lowest latency.
         rank: of_deliveries(result).and_then(|it| it.p99_ns).map(|latency_ns| -(latency_ns as f64)),
@@ -267,6 +274,13 @@ pub(super) fn heads(record: &RunRecord, brokers: &[&BrokerRun]) -> Vec<Head> {
         guarantee: promises.of_broker(broker).map(str::to_owned),
     };
     brokers.iter().map(head).collect()
+}
+
+/// What keeps a result out of every ranking.
+fn unranked(result: &StreamResult) -> Option<String> {
+    let standing = result.verdict.standing;
+    let label = standing_label(standing).filter(|_| !standing.may_be_ranked())?;
+    Some(format!("{label}: {}", result.verdict.reasons.join("; ")))
 }
 
 fn clients_label(clients: u32) -> String {

@@ -1,6 +1,7 @@
 //! A synthetic run record: invented figures, shaped like real ones, to draw pictures from.
 
 mod kept;
+mod observed;
 
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ struct Invented {
     memory_bytes: f64,
 }
 
-const INVENTED: [Invented; 6] = [
+const INVENTED: [Invented; 7] = [
     Invented {
         name: "tandem-threaded",
         kind: BrokerKind::Broker,
@@ -75,6 +76,14 @@ const INVENTED: [Invented; 6] = [
         memory_bytes: 3e6,
     },
     Invented {
+        name: "tandem-mio-disk",
+        kind: BrokerKind::Broker,
+        version: "0.1.0",
+        streams_per_s: 5.1e6,
+        operations_per_s: 2.1e3,
+        memory_bytes: 8e6,
+    },
+    Invented {
         name: "byte-pipe",
         kind: BrokerKind::Ceiling,
         version: "0.1.0",
@@ -92,7 +101,7 @@ const INVENTED: [Invented; 6] = [
     },
 ];
 
-/// A whole synthetic run: four brokers, two ceilings, everything measured.
+/// A whole synthetic run: five brokers, two ceilings, everything measured.
 pub(crate) fn synthetic_run() -> (RunRecord, HistogramSet) {
     let mut histograms = HistogramSet::new();
     let brokers = INVENTED.iter().map(|invented| broker_run(invented, &mut histograms)).collect();
@@ -118,8 +127,8 @@ pub(crate) fn synthetic_run() -> (RunRecord, HistogramSet) {
             reason: "redis-server is not installed; install it and run again".to_owned(),
         }],
         warnings: vec!["The load generator used 97% of a core at 1→50.".to_owned()],
-        objectives: vec![],
-        ceilings: vec![],
+        objectives: observed::objectives(),
+        ceilings: observed::ceilings(),
     };
     (record, histograms)
 }
@@ -151,24 +160,30 @@ fn broker_run(invented: &Invented, histograms: &mut HistogramSet) -> BrokerRun {
         backlogs.push(kept::backlog(invented.streams_per_s / 30.0, invented.memory_bytes as u64));
         restarts = kept::restarts((invented.operations_per_s * 1e3) as u64);
     }
+    let is_broker = invented.kind == BrokerKind::Broker;
     BrokerRun {
         name: invented.name.to_owned(),
         kind: invented.kind,
         version: invented.version.to_owned(),
         command_line: vec![invented.name.to_owned(), "--port".to_owned(), "0".to_owned()],
         driver: "native".to_owned(),
-        guarantee: GuaranteeClass::InMemory,
-        config_text: None,
+        guarantee: match (invented.kind, invented.name) {
+            (BrokerKind::Ceiling, _) => GuaranteeClass::AtMostOnce,
+            (_, "tandem-mio-disk") => GuaranteeClass::Synced,
+            _ => GuaranteeClass::InMemory,
+        },
+        config_text: (invented.name == "mosquitto")
+            .then(|| "listener 1883 127.0.0.1\nallow_anonymous true\n".to_owned()),
         data_place: None,
         marks: marks(operations.is_empty()),
         operations,
         streams,
         backlogs,
         restarts,
-        storms: vec![],
-        idles: vec![],
-        outages: vec![],
-        knees: vec![],
+        storms: if is_broker { observed::storms(invented, histograms) } else { vec![] },
+        idles: if is_broker { observed::idles(invented) } else { vec![] },
+        outages: if is_broker { observed::outages(invented) } else { vec![] },
+        knees: if is_broker { vec![observed::knee(invented)] } else { vec![] },
         resources: resources(invented),
     }
 }
@@ -242,12 +257,7 @@ fn stream_result(
         sent_per_s,
         delivered_per_s,
         delivered_bytes_per_s: delivered_per_s * payload_bytes as f64,
-        latencies: match load {
-            StreamLoad::Saturating => {
-                StreamLatencies { service: Some(timed), ..StreamLatencies::default() }
-            }
-            _ => StreamLatencies { response: Some(timed), ..StreamLatencies::default() },
-        },
+        latencies: stream_latencies(load, timed, histograms),
         ratio_to_ceiling: Some(match load {
             StreamLoad::Saturating => invented.streams_per_s / pipe_per_s,
             _ => 1.0,
@@ -260,7 +270,36 @@ fn stream_result(
         rounds: vec![],
     };
     histograms.add(tag, logged(latencies));
+    let mut result = result;
+    observed::observe(&mut result, invented);
+    if shape == StreamShape::new(1, 1) && payload_bytes == 100 {
+        observed::add_intervals(&result, histograms);
+    }
     result
+}
+
+/// At full load only the time since sending counts; at a rate, both that and the time since due.
+fn stream_latencies(
+    load: &StreamLoad,
+    timed: Latency,
+    histograms: &mut HistogramSet,
+) -> StreamLatencies {
+    if load.offered_per_s().is_none() {
+        return StreamLatencies { service: Some(timed), ..StreamLatencies::default() };
+    }
+    let part = |name: &str, typical_ns: f64, histograms: &mut HistogramSet| {
+        let (tag, latencies) = (timed.histogram.part(name), latencies(typical_ns, 1.2));
+        let part = Latency { summary: latencies.summary(), histogram: tag.clone() };
+        histograms.add(tag, logged(latencies));
+        Some(part)
+    };
+    let typical_ns = timed.summary.p50_ns.unwrap_or_default() as f64;
+    StreamLatencies {
+        lateness: part("lateness", typical_ns / 30.0, histograms),
+        service: part("service", typical_ns * 0.8, histograms),
+        response: Some(timed),
+        ..StreamLatencies::default()
+    }
 }
 
 fn logged(histogram: LatencyHistogram) -> LoggedHistogram {
@@ -282,7 +321,11 @@ fn latencies(typical_ns: f64, spread: f64) -> LatencyHistogram {
 
 fn marks(ceiling: bool) -> Vec<PhaseMark> {
     let phases: &[(u64, &str)] = if ceiling {
-        &[(0, "stream 1→1, 100 B"), (12, "stream 1→50, 100 B"), (24, "stream 50→1, 100 B")]
+        &[
+            (0, "stream 1→1, 100 B, saturating"),
+            (12, "stream 1→50, 100 B, saturating"),
+            (24, "stream 50→1, 100 B, saturating"),
+        ]
     } else {
         &[
             (0, "create, 1 client"),
@@ -293,9 +336,11 @@ fn marks(ceiling: bool) -> Vec<PhaseMark> {
             (10, "subscribe, 50 clients"),
             (11, "pull, 50 clients"),
             (13, "delete, 50 clients"),
-            (15, "stream 1→1, 100 B"),
-            (24, "stream 1→50, 100 B"),
-            (33, "stream 50→1, 100 B"),
+            (15, "stream 1→1, 100 B, saturating"),
+            (21, "stream 1→1, 100 B, 10000 msgs/s"),
+            (27, "stream 1→1, 100 B, 50000 msgs/s"),
+            (33, "stream 1→50, 100 B, saturating"),
+            (38, "stream 50→1, 100 B, saturating"),
         ]
     };
     phases
