@@ -107,7 +107,7 @@ impl DataDir {
 
 /// File system and device of the mount that `path` is on, from `/proc/self/mountinfo`
 /// (proc_pid_mountinfo(5)): `36 35 98:0 /root /mount/point options [fields] - ext4 /dev/x options`.
-fn mount_of(path: &Path, mounts: &str) -> Option<(String, String)> {
+pub(super) fn mount_of(path: &Path, mounts: &str) -> Option<(String, String)> {
     let mut found: Option<(usize, String, String)> = None;
     for line in mounts.lines() {
         let Some((before, after)) = line.split_once(" - ") else { continue };

@@ -3,15 +3,19 @@
 mod binary;
 mod child;
 mod data_dir;
+mod flushes;
+mod moment;
 mod output;
 mod proc_files;
 mod ready;
 mod sampler;
+mod tree;
 
 pub use binary::{Program, build_missing, locate};
 pub use child::{BrokerProcess, CONFIG_FILE_PLACEHOLDER, DATA_DIR_PLACEHOLDER, Launch, Started};
 pub use data_dir::DataDir;
-pub use proc_files::{ns_to_ticks, own_cpu_ns};
+pub use moment::{CellResources, Moment};
+pub use proc_files::{cpu_ns, ns_to_ticks, own_cpu_ns};
 pub use sampler::{ProcessSamples, Sampler};
 
 use std::io;

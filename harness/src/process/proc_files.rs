@@ -1,83 +1,147 @@
-//! What `/proc/PID` tells of a process: processor time, memory, threads.
+//! What `/proc/PID` tells of one process: processor time, memory, threads, switches, writes.
 
 use super::ProcessError;
+use procfs::ProcError;
+use procfs::process::{Process, Task};
 
-/// A process at one moment.
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// Which process, for ids are used again: two with one id differ in when they started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) process_id: i32,
+    /// Kernel ticks since the machine started.
+    pub(super) started_ticks: u64,
+}
+
+/// Processor time in the two modes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Usage {
-    pub(super) cpu_user_ns: u64,
-    pub(super) cpu_system_ns: u64,
+pub(super) struct CpuTime {
+    pub(super) user_ns: u64,
+    pub(super) system_ns: u64,
+}
+
+impl CpuTime {
+    /// Each mode by itself, and at least 0.
+    pub(super) fn less(self, other: Self) -> Self {
+        Self {
+            user_ns: self.user_ns.saturating_sub(other.user_ns),
+            system_ns: self.system_ns.saturating_sub(other.system_ns),
+        }
+    }
+}
+
+impl std::ops::AddAssign for CpuTime {
+    fn add_assign(&mut self, other: Self) {
+        self.user_ns += other.user_ns;
+        self.system_ns += other.system_ns;
+    }
+}
+
+/// What `/proc/PID/stat` has of a process and its place among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kin {
+    pub(super) identity: Identity,
+    pub(super) parent_id: i32,
+    pub(super) group_id: i32,
+    /// Of all its threads, also those that have ended.
+    pub(super) own: CpuTime,
+    /// Of its children that have ended and that it waited for, and of theirs.
+    pub(super) reaped: CpuTime,
+}
+
+/// The memory and threads of a process at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
     pub(super) resident_bytes: u64,
+    /// Since it started.
+    pub(super) resident_bytes_max: u64,
     pub(super) threads: u32,
 }
 
-impl Usage {
-    pub(super) fn read(process_id: u32) -> Result<Self, ProcessError> {
-        let ticks_per_s = rustix::param::clock_ticks_per_second();
-        let (user, system) = parse_cpu_ticks(&read_file(process_id, "stat")?)?;
-        let status = read_file(process_id, "status")?;
-        Ok(Self {
-            cpu_user_ns: ticks_ns(user, ticks_per_s),
-            cpu_system_ns: ticks_ns(system, ticks_per_s),
-            // A process that has just ended has no memory any more, and no line that says so.
-            resident_bytes: parse_status(&status, "VmRSS:").unwrap_or(0) * 1024,
-            threads: u32::try_from(parse_status(&status, "Threads:")?).unwrap_or(u32::MAX),
-        })
+/// How often a thread gave up its core, and how often it was taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Switches {
+    pub(super) voluntary: u64,
+    pub(super) involuntary: u64,
+}
+
+impl std::ops::AddAssign for Switches {
+    fn add_assign(&mut self, other: Self) {
+        self.voluntary += other.voluntary;
+        self.involuntary += other.involuntary;
+    }
+}
+
+/// Reads `/proc/PID/stat`, fields 4, 5, 14 to 17 and 22 (proc_pid_stat(5)).
+pub(super) fn kin(process: &Process) -> Result<Kin, ProcError> {
+    let stat = process.stat()?;
+    let waited_for = |ticks: i64| cpu_ns(u64::try_from(ticks).unwrap_or(0));
+    Ok(Kin {
+        identity: Identity { process_id: stat.pid, started_ticks: stat.starttime },
+        parent_id: stat.ppid,
+        group_id: stat.pgrp,
+        own: CpuTime { user_ns: cpu_ns(stat.utime), system_ns: cpu_ns(stat.stime) },
+        reaped: CpuTime { user_ns: waited_for(stat.cutime), system_ns: waited_for(stat.cstime) },
+    })
+}
+
+/// Reads `/proc/PID/status`.
+pub(super) fn size(process: &Process) -> Result<Size, ProcError> {
+    let status = process.status()?;
+    // A process that has just ended has no memory any more, and no line that says so.
+    let bytes = |kibibytes: Option<u64>| kibibytes.unwrap_or(0) * 1024;
+    Ok(Size {
+        resident_bytes: bytes(status.vmrss),
+        resident_bytes_max: bytes(status.vmhwm),
+        threads: u32::try_from(status.threads).unwrap_or(u32::MAX),
+    })
+}
+
+/// Reads `/proc/PID/task/TID/status`.
+pub(super) fn switches(task: &Task) -> Result<Switches, ProcError> {
+    let status = task.status()?;
+    Ok(Switches {
+        voluntary: status.voluntary_ctxt_switches.unwrap_or(0),
+        involuntary: status.nonvoluntary_ctxt_switches.unwrap_or(0),
+    })
+}
+
+/// Opens `/proc/PID`.
+pub(super) fn open(process_id: i32) -> Result<Process, ProcError> {
+    Process::new(process_id)
+}
+
+/// As an error that says which process.
+pub(super) fn unreadable(process_id: u32, error: &ProcError) -> ProcessError {
+    ProcessError::Unreadable {
+        what: format!("/proc/{process_id}"),
+        expected: "a running process",
+        found: error.to_string(),
     }
 }
 
 /// Processor time of this process; 0 where it cannot be read.
 #[must_use]
 pub fn own_cpu_ns() -> u64 {
-    Usage::read(std::process::id()).map_or(0, |usage| usage.cpu_user_ns + usage.cpu_system_ns)
+    let own = Process::myself().and_then(|process| kin(&process)).map(|kin| kin.own);
+    own.map_or(0, |own| own.user_ns + own.system_ns)
 }
 
 /// Processor time in the kernel's own unit, as `/proc/stat` has it.
 #[must_use]
 pub fn ns_to_ticks(cpu_ns: u64) -> u64 {
-    cpu_ns / ticks_ns(1, rustix::param::clock_ticks_per_second()).max(1)
+    cpu_ns / tick_ns().max(1)
 }
 
-fn read_file(process_id: u32, name: &str) -> Result<String, ProcessError> {
-    let what = format!("/proc/{process_id}/{name}");
-    std::fs::read_to_string(&what).map_err(|error| ProcessError::Unreadable {
-        what,
-        expected: "a running process",
-        found: error.to_string(),
-    })
+/// Kernel ticks as nanoseconds.
+#[must_use]
+pub fn cpu_ns(ticks: u64) -> u64 {
+    ticks.saturating_mul(tick_ns())
 }
 
-fn ticks_ns(ticks: u64, ticks_per_s: u64) -> u64 {
-    const NS_PER_S: u64 = 1_000_000_000;
-    ticks.saturating_mul(NS_PER_S / ticks_per_s.max(1))
-}
-
-/// User and system time of `/proc/PID/stat`, its fields 14 and 15 (proc_pid_stat(5)).
-fn parse_cpu_ticks(stat: &str) -> Result<(u64, u64), ProcessError> {
-    const FIELDS_FROM_STATE_TO_USER: usize = 11;
-    let unreadable = || ProcessError::Unreadable {
-        what: "/proc/PID/stat".to_owned(),
-        expected: "user and system time as fields 14 and 15",
-        found: stat.trim().to_owned(),
-    };
-    // The second field is the program's name in brackets, and may hold spaces and brackets itself.
-    let (_, after_name) = stat.rsplit_once(')').ok_or_else(unreadable)?;
-    let mut fields = after_name.split_whitespace().skip(FIELDS_FROM_STATE_TO_USER);
-    let mut ticks = || fields.next().and_then(|field| field.parse().ok()).ok_or_else(unreadable);
-    Ok((ticks()?, ticks()?))
-}
-
-/// The number behind `key` in `/proc/PID/status`.
-fn parse_status(status: &str, key: &str) -> Result<u64, ProcessError> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix(key))
-        .and_then(|value| value.split_whitespace().next()?.parse().ok())
-        .ok_or_else(|| ProcessError::Unreadable {
-            what: "/proc/PID/status".to_owned(),
-            expected: "VmRSS and Threads",
-            found: format!("no number behind {key}"),
-        })
+fn tick_ns() -> u64 {
+    NS_PER_S / rustix::param::clock_ticks_per_second().max(1)
 }
 
 #[cfg(test)]
@@ -85,31 +149,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_found_behind_any_name() {
-        let stat = "42 (a (b) c) S 1 42 42 0 -1 4194304 100 0 0 0 123 45 6 7 20 0 3 0 99 1 2";
-        assert_eq!(parse_cpu_ticks(stat).unwrap(), (123, 45));
-        assert!(parse_cpu_ticks("42 (cut) S 1").is_err());
-        assert!(parse_cpu_ticks("").is_err());
-    }
-
-    #[test]
-    fn ticks_become_nanoseconds() {
-        assert_eq!(ticks_ns(3, 100), 30_000_000);
-        assert_eq!(ticks_ns(u64::MAX, 100), u64::MAX);
-    }
-
-    #[test]
-    fn memory_and_threads_are_found_by_name() {
-        let status = "Name:\tx\nVmRSS:\t    2048 kB\nThreads:\t7\n";
-        assert_eq!(parse_status(status, "VmRSS:").unwrap(), 2048);
-        assert_eq!(parse_status(status, "Threads:").unwrap(), 7);
-        let error = parse_status("Name:\tx\n", "Threads:").unwrap_err().to_string();
-        assert!(error.contains("Threads:"), "{error}");
+    fn ticks_become_nanoseconds_and_ticks_again() {
+        assert_eq!(ns_to_ticks(cpu_ns(3)), 3);
+        assert_eq!(cpu_ns(u64::MAX), u64::MAX);
     }
 
     #[test]
     fn this_process_can_be_read() {
-        let usage = Usage::read(std::process::id()).unwrap();
-        assert!(usage.resident_bytes > 0 && usage.threads > 0);
+        let process = Process::myself().unwrap();
+        let size = size(&process).unwrap();
+        assert!(size.resident_bytes > 0 && size.threads > 0);
+        assert!(size.resident_bytes_max >= size.resident_bytes / 2);
+        let kin = kin(&process).unwrap();
+        assert_eq!(kin.identity.process_id as u32, std::process::id());
+        assert!(kin.parent_id > 0 && kin.group_id > 0);
+    }
+
+    #[test]
+    fn time_that_went_back_is_no_time() {
+        let (less, more) =
+            (CpuTime { user_ns: 1, system_ns: 9 }, CpuTime { user_ns: 5, system_ns: 2 });
+        assert_eq!(less.less(more), CpuTime { user_ns: 0, system_ns: 7 });
     }
 }

@@ -1,0 +1,197 @@
+//! What is sampled of real processes: shells that fork, burn processor time, open and write files.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests to clippy only inside them")]
+
+use harness::clock::Clock;
+use harness::process::{CellResources, Moment, ProcessSamples, Sampler};
+use rustix::process::{Pid, Signal};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Burns some tenths of a second of processor time in a shell.
+const BURN: &str = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+
+/// A burn comes to more than this.
+const BURN_NS_MIN: u64 = 50_000_000;
+
+/// How long anything is waited for.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A shell, in a group of its own as a broker is, that does what it is told line by line. In its
+/// directory are two pipes: whoever reads `go` waits for [`Shell::release`], and whoever has `held`
+/// open is waited for by reading it to its end.
+struct Shell {
+    child: Child,
+    said: Receiver<String>,
+    dir: TempDir,
+}
+
+impl Shell {
+    fn start() -> Self {
+        // On a disk, which the system's place for temporary files may not be.
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let pipes = Command::new("mkfifo").args(["go", "held"]).current_dir(dir.path()).status();
+        assert!(pipes.unwrap().success());
+        let mut child = Command::new("sh")
+            .current_dir(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let (lines, said) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            // Nobody listens any more once the test has failed.
+            stdout.lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
+        });
+        Self { child, said, dir }
+    }
+
+    fn sampler(&self) -> Sampler {
+        let before = ProcessSamples::default();
+        Sampler::start(self.child.id(), Clock::start(), before).unwrap()
+    }
+
+    /// Has it run something that says `done` at its end, in whatever process.
+    fn run(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        let said = self.said.recv_timeout(WAIT_MAX);
+        assert_eq!(said.as_deref(), Ok("done"), "after {line}");
+    }
+
+    fn release(&self) {
+        let go = self.dir.path().join("go");
+        in_time(move || File::create(go).unwrap().write_all(b"go\n").unwrap());
+    }
+
+    fn open_held(&self) -> File {
+        let held = self.dir.path().join("held");
+        in_time(move || File::open(held).unwrap())
+    }
+}
+
+/// Runs something that may wait for someone else, who may fail to come.
+fn in_time<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, is_done) = channel();
+    std::thread::spawn(move || done.send(wait()));
+    is_done.recv_timeout(WAIT_MAX).unwrap()
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        // Either fails only if it has ended already.
+        let group = Pid::from_child(&self.child);
+        let _ended = rustix::process::kill_process_group(group, Signal::KILL);
+        let _ended = self.child.wait();
+    }
+}
+
+fn cpu_ns(used: &CellResources) -> u64 {
+    used.cpu_user_ns + used.cpu_system_ns
+}
+
+/// What was used at a moment when a child had burnt its share is the same, but for an exit, after.
+fn check_kept_once(start: &Moment, burnt: &Moment, ended: &Moment) {
+    let seen = start.until(burnt);
+    assert!(cpu_ns(&seen) >= BURN_NS_MIN, "{seen:?}");
+    let later = start.until(ended);
+    assert!(cpu_ns(&later) >= cpu_ns(&seen), "lost: {seen:?}, {later:?}");
+    assert!(cpu_ns(&later) < cpu_ns(&seen) * 3 / 2, "twice: {seen:?}, {later:?}");
+    let switches = |used: &CellResources| used.context_switches_voluntary;
+    assert!(switches(&later) >= switches(&seen), "{seen:?}, {later:?}");
+}
+
+#[test]
+fn a_child_that_was_waited_for_keeps_its_share_exactly_once() {
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let start = sampler.moment();
+    shell.run(&format!("({BURN}; echo done; read go <go) &"));
+    let burnt = sampler.moment();
+    shell.release();
+    shell.run("wait; echo done");
+    check_kept_once(&start, &burnt, &sampler.moment());
+}
+
+#[test]
+fn a_child_that_is_in_no_account_of_its_parent_keeps_its_share() {
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let start = sampler.moment();
+    shell.run(&format!("trap '' CHLD; ({BURN}; echo done; read go <go) &"));
+    let burnt = sampler.moment();
+    shell.release();
+    shell.run("wait; echo done");
+    check_kept_once(&start, &burnt, &sampler.moment());
+}
+
+#[test]
+fn an_orphan_is_found_in_the_group_and_keeps_its_share() {
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let start = sampler.moment();
+    shell.run(&format!("( (exec 3<>held; {BURN}; echo done; read go <go) & )"));
+    let burnt = sampler.moment();
+    let mut held = shell.open_held();
+    shell.release();
+    in_time(move || held.read_to_end(&mut Vec::new()).unwrap());
+    check_kept_once(&start, &burnt, &sampler.moment());
+}
+
+#[test]
+fn open_files_and_switches_are_counted() {
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let start = sampler.moment();
+    let before = start.until(&start);
+    shell.run("exec 5>a 6>b 7>c; echo done");
+    shell.run("echo done");
+    let used = start.until(&sampler.moment());
+    let open = before.file_descriptors_max.unwrap();
+    assert!(used.file_descriptors_max.unwrap() >= open + 3, "{before:?}, {used:?}");
+    assert!(used.context_switches_voluntary > 0, "{used:?}");
+    assert!(used.threads_max >= 1, "{used:?}");
+}
+
+#[test]
+fn what_a_short_child_wrote_and_synced_is_counted() {
+    const WRITTEN_BYTES: u64 = 1 << 20;
+    let mut shell = Shell::start();
+    let sampler = shell.sampler().with_data_dir(shell.dir.path());
+    let start = sampler.moment();
+    shell.run("dd if=/dev/zero of=file bs=64k count=16 conv=fsync 2>/dev/null; echo done");
+    let used = start.until(&sampler.moment());
+    // Whoever runs a shell may see what it writes.
+    assert!(used.disk_written_bytes.unwrap() >= WRITTEN_BYTES, "{used:?}");
+    assert_eq!(used.disk_flushes.is_some(), sampler.warnings().is_empty(), "{used:?}");
+    assert!(used.disk_flushes.is_none_or(|flushes| flushes >= 1), "{used:?}");
+}
+
+#[test]
+fn a_peak_between_two_samples_is_seen() {
+    const PEAK_BYTES: u64 = 20_000_000;
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let start = sampler.moment();
+    shell.run(&format!("x=$(head -c {PEAK_BYTES} /dev/zero | tr '\\0' x); x=; echo done"));
+    let used = start.until(&sampler.moment());
+    assert!(used.resident_bytes_max >= PEAK_BYTES, "{used:?}");
+}
+
+#[test]
+fn a_broker_that_has_ended_is_as_it_was_last_seen() {
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let start = sampler.moment();
+    shell.run(&format!("{BURN}; echo done"));
+    let burnt = sampler.moment();
+    drop(shell);
+    let used = start.until(&sampler.moment());
+    assert_eq!(cpu_ns(&used), cpu_ns(&start.until(&burnt)));
+}
