@@ -1,11 +1,12 @@
 //! What a reader must know to trust the figures.
 
+use crate::machine_time::MachineTicks;
 use crate::process;
 use measure::{BrokerKind, BrokerRun, StreamLoad};
 use std::collections::BTreeMap;
 
 /// The part of the processors that others may use during a run before it is called disturbed.
-const OTHERS_FRACTION_MAX: f64 = 0.1;
+pub(crate) const OTHERS_FRACTION_MAX: f64 = 0.1;
 
 /// What is known before anything is measured.
 #[must_use]
@@ -39,35 +40,9 @@ impl ProcessorWatch {
     }
 }
 
-/// Processor time of the whole machine since it started, as `/proc/stat` counts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct MachineTicks {
-    /// Of processes, and taken by other machines on the same host.
-    busy: u64,
-    all: u64,
-}
-
-impl MachineTicks {
-    fn now() -> Option<Self> {
-        Self::parse(&std::fs::read_to_string("/proc/stat").ok()?)
-    }
-
-    /// The first line: user, nice, system, idle, iowait, irq, softirq, steal, … (proc_stat(5)).
-    fn parse(stat: &str) -> Option<Self> {
-        let line = stat.lines().next()?.strip_prefix("cpu ")?;
-        let ticks: Vec<u64> = line.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else {
-            return None;
-        };
-        let busy = user + nice + system + steal;
-        Some(Self { busy, all: busy + idle + iowait + irq + softirq })
-    }
-}
-
 fn disturbed(from: MachineTicks, to: MachineTicks, ours: u64) -> Option<String> {
-    let busy = to.busy.saturating_sub(from.busy);
-    let all = to.all.saturating_sub(from.all).max(1);
-    let fraction = busy.saturating_sub(ours) as f64 / all as f64;
+    let between = to.since(from);
+    let fraction = between.fraction((between.processes + between.steal).saturating_sub(ours));
     (fraction > OTHERS_FRACTION_MAX).then(|| {
         format!(
             "others used {:.0} % of the machine during the run; compare figures of this run with \
@@ -125,18 +100,10 @@ mod tests {
 
     #[test]
     fn what_others_used_is_named() {
-        let ticks = |busy, all| MachineTicks { busy, all };
+        let ticks = |processes, all| MachineTicks { processes, steal: 0, all };
         let warning = disturbed(ticks(0, 0), ticks(150, 200), 100).unwrap();
         assert!(warning.contains("others used 25 %"), "{warning}");
         assert_eq!(disturbed(ticks(100, 200), ticks(300, 400), 190), None);
         assert_eq!(disturbed(ticks(1, 1), ticks(1, 1), 5), None);
-    }
-
-    #[test]
-    fn processes_and_other_machines_count_as_busy_and_interrupts_do_not() {
-        let stat = "cpu  10 1 5 70 4 3 2 6 0 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n";
-        assert_eq!(MachineTicks::parse(stat), Some(MachineTicks { busy: 22, all: 101 }));
-        assert_eq!(MachineTicks::parse("cpu  1 2"), None);
-        assert!(MachineTicks::now().is_some());
     }
 }
