@@ -30,4 +30,5 @@ pub mod record;
 pub mod run;
 pub mod table;
 pub mod utc;
+pub mod validity;
 pub mod warnings;
