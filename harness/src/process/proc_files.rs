@@ -2,7 +2,10 @@
 
 use super::ProcessError;
 use procfs::ProcError;
-use procfs::process::{Process, Task};
+use procfs::process::Process;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -98,13 +101,41 @@ pub(super) fn size(process: &Process) -> Result<Size, ProcError> {
     })
 }
 
-/// Reads `/proc/PID/task/TID/status`.
-pub(super) fn switches(task: &Task) -> Result<Switches, ProcError> {
-    let status = task.status()?;
-    Ok(Switches {
-        voluntary: status.voluntary_ctxt_switches.unwrap_or(0),
-        involuntary: status.nonvoluntary_ctxt_switches.unwrap_or(0),
-    })
+/// Reads `/proc/PID/task/TID/status` of each thread. A broker may have thousands, so no more of it
+/// is taken apart than the two lines at its end.
+pub(super) fn switches(process_id: i32) -> std::io::Result<HashMap<i32, Switches>> {
+    let mut switches = HashMap::new();
+    let mut status = String::new();
+    for entry in std::fs::read_dir(format!("/proc/{process_id}/task"))? {
+        let entry = entry?;
+        let thread_id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        status.clear();
+        // A thread that ends meanwhile is left out, and its last count is kept.
+        let read = File::open(entry.path().join("status"))
+            .and_then(|mut file| file.read_to_string(&mut status));
+        if let (Ok(_), Some(thread_id)) = (read, thread_id) {
+            switches.insert(thread_id, parse_switches(&status));
+        }
+    }
+    Ok(switches)
+}
+
+/// The two counts, 0 where the kernel does not tell (proc_pid_status(5)).
+fn parse_switches(status: &str) -> Switches {
+    let mut switches = Switches::default();
+    for line in status.lines().rev() {
+        let Some((key, count)) = line.split_once(':') else { continue };
+        let count = count.trim().parse().unwrap_or(0);
+        match key {
+            "nonvoluntary_ctxt_switches" => switches.involuntary = count,
+            "voluntary_ctxt_switches" => {
+                switches.voluntary = count;
+                break;
+            }
+            _ => {}
+        }
+    }
+    switches
 }
 
 /// Opens `/proc/PID`.
@@ -163,6 +194,16 @@ mod tests {
         let kin = kin(&process).unwrap();
         assert_eq!(kin.identity.process_id as u32, std::process::id());
         assert!(kin.parent_id > 0 && kin.group_id > 0);
+    }
+
+    #[test]
+    fn switches_are_the_lines_at_the_end() {
+        let status = "Name:\tvoluntary_ctxt_switches: 9\nThreads:\t1\n\
+                      voluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n";
+        assert_eq!(parse_switches(status), Switches { voluntary: 12, involuntary: 3 });
+        assert_eq!(parse_switches("Threads:\t1\n"), Switches::default());
+        let process_id = i32::try_from(std::process::id()).unwrap();
+        assert!(switches(process_id).unwrap().contains_key(&process_id));
     }
 
     #[test]

@@ -291,12 +291,8 @@ fn survey_member(member: &mut Member, process: &Process, unreadable: &mut BTreeS
         }
         Err(_) => {}
     }
-    if let Ok(tasks) = process.tasks() {
-        let threads = tasks.filter_map(|task| {
-            let task = task.ok()?;
-            Some((task.tid, proc_files::switches(&task).ok()?))
-        });
-        member.set_threads(threads.collect());
+    if let Ok(threads) = proc_files::switches(process.pid) {
+        member.set_threads(threads);
     }
 }
 
