@@ -142,6 +142,28 @@ fn an_orphan_is_found_in_the_group_and_keeps_its_share() {
 }
 
 #[test]
+fn children_that_come_and_go_while_it_looks_count_once() {
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let work = "j=0; while [ $j -lt 3000 ]; do j=$((j+1)); done";
+    let round = format!("({work}) & ({work}; ({work}) & wait) & wait");
+    let all = format!("n=0; while [ $n -lt 150 ]; do n=$((n+1)); {round}; done; echo done");
+    std::thread::scope(|scope| {
+        let worked = scope.spawn(|| shell.run(&all));
+        while !worked.is_finished() {
+            let _moment = sampler.moment();
+        }
+        worked.join().unwrap();
+    });
+    // One who looks only now sees them all in the shell's account, and nowhere else.
+    let truth = shell.sampler().sample_now().unwrap();
+    let seen = sampler.sample_now().unwrap();
+    let difference_ns =
+        (seen.cpu_user_ns + seen.cpu_system_ns).abs_diff(truth.cpu_user_ns + truth.cpu_system_ns);
+    assert!(difference_ns <= 20_000_000, "{difference_ns} ns: {seen:?}, {truth:?}");
+}
+
+#[test]
 fn open_files_and_switches_are_counted() {
     let mut shell = Shell::start();
     let sampler = shell.sampler();
