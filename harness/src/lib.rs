@@ -8,6 +8,10 @@
 //! In a stream every message carries a [stamp](message::Stamp); each subscriber's
 //! [`intake`] checks it, records its latency and enters it in a [`ledger`], so that nothing is
 //! lost, doubled, reordered or damaged unseen.
+//!
+//! What a broker used between two moments a [`Sampler`](process::Sampler) tells, what the generator
+//! itself used a [`generator_watch`]; [`validity`] judges by both, and more, whether the figures may
+//! be believed.
 
 pub mod byte_pipe;
 pub mod clock;
