@@ -117,18 +117,6 @@ fn a_child_that_was_waited_for_keeps_its_share_exactly_once() {
 }
 
 #[test]
-fn a_child_that_is_in_no_account_of_its_parent_keeps_its_share() {
-    let mut shell = Shell::start();
-    let sampler = shell.sampler();
-    let start = sampler.moment();
-    shell.run(&format!("trap '' CHLD; ({BURN}; echo done; read go <go) &"));
-    let burnt = sampler.moment();
-    shell.release();
-    shell.run("wait; echo done");
-    check_kept_once(&start, &burnt, &sampler.moment());
-}
-
-#[test]
 fn an_orphan_is_found_in_the_group_and_keeps_its_share() {
     let mut shell = Shell::start();
     let sampler = shell.sampler();

@@ -397,6 +397,44 @@ mod tests {
         check(&[10, 11, 12], Some(10), &[13, 14]);
     }
 
+    fn used(process_id: i32, parent_id: i32, own_ns: u64, reaped_ns: u64) -> Member {
+        let of = |user_ns| CpuTime { user_ns, system_ns: 0 };
+        Member {
+            kin: Kin { own: of(own_ns), reaped: of(reaped_ns), ..kin(process_id, parent_id, 1) },
+            size: Size::default(),
+            threads: HashMap::new(),
+            threads_ended: Switches::default(),
+            written_bytes: Some(own_ns + reaped_ns),
+            file_descriptors: None,
+        }
+    }
+
+    #[test]
+    fn what_ended_is_kept_but_for_what_an_ancestor_was_charged() {
+        let check = |charged_ns: u64, kept_ns: u64, parent_id: i32| {
+            let mut tree = ProcessTree {
+                root: kin(1, 0, 1).identity,
+                leads_group: false,
+                members: BTreeMap::from([(1, used(1, 0, 0, 100 + charged_ns))]),
+                ended: Ended::default(),
+                unreadable: BTreeSet::new(),
+            };
+            let before = CpuTime { user_ns: 100, system_ns: 0 };
+            let before = HashMap::from([(1, (before, Some(100)))]);
+            // A child, and its child: both are in their living ancestor's account, or none is.
+            let gone = HashMap::from([(2, used(2, parent_id, 30, 5)), (3, used(3, 2, 7, 0))]);
+            tree.bury(&gone, &before);
+            assert_eq!(tree.ended.cpu.user_ns, kept_ns);
+            assert_eq!(tree.ended.written_bytes, kept_ns);
+        };
+        check(42, 0, 1);
+        check(50, 0, 1);
+        check(0, 42, 1);
+        check(35, 7, 1);
+        // Nobody in the tree could be charged.
+        check(42, 42, 99);
+    }
+
     #[test]
     fn a_thread_that_ended_keeps_its_count() {
         let mut member = Member {
