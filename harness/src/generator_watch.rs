@@ -8,6 +8,7 @@
 use crate::clock::Clock;
 use crate::machine_time::{MachineTicks, clock_mhz};
 use crate::process::{cpu_ns, ns_to_ticks, own_cpu_ns};
+use measure::{GeneratorFigures, GeneratorThread};
 use procfs::process::Process;
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
@@ -196,6 +197,21 @@ impl GeneratorWatch {
 }
 
 impl GeneratorUse {
+    /// As the run record has it; time that the kernel does not tell of counts as not stolen.
+    #[must_use]
+    pub fn figures(&self, ceiling_per_s: Option<f64>) -> GeneratorFigures {
+        let figure = |thread: &ThreadUse| GeneratorThread {
+            name: thread.name.clone(),
+            cpu_ns: thread.cpu_ns,
+            busy: thread.busy,
+        };
+        GeneratorFigures {
+            threads: self.threads.iter().map(figure).collect(),
+            steal: self.steal.unwrap_or(0.0),
+            ceiling_per_s,
+        }
+    }
+
     /// The part of the machine's time that processes other than the broker, which used
     /// `broker_cpu_ns`, and the generator used, in 0..=1; `None` where the kernel does not tell.
     #[must_use]
@@ -311,6 +327,8 @@ mod tests {
         assert!(used.steal.is_some_and(|steal| (0.0..=1.0).contains(&steal)));
         assert!(used.others(u64::MAX / 2).is_some_and(|others| others == 0.0));
         assert!(used.others(0) <= used.machine_busy);
+        let figures = used.figures(Some(5.0));
+        assert_eq!((figures.threads.len(), figures.ceiling_per_s), (used.threads.len(), Some(5.0)));
     }
 
     #[test]

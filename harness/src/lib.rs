@@ -10,8 +10,9 @@
 //! lost, doubled, reordered or damaged unseen. When the messages of a load with a rate are due is
 //! the [`schedule`]'s.
 //!
-//! No run uses these yet: [`payloads`] of several sizes, a [`topic_choice`], [`objectives`], the
-//! search for the highest rate by [`find_max`], and of the schedules all but an even rate.
+//! What a broker used between two moments a [`Sampler`](process::Sampler) tells, what the generator
+//! itself used a [`generator_watch`]; [`validity`] judges by both, and more, whether the figures may
+//! be believed.
 
 pub mod byte_pipe;
 pub mod clock;
@@ -29,7 +30,7 @@ pub mod interrupt;
 pub mod ledger;
 pub mod listing;
 pub mod live;
-pub mod machine_time;
+mod machine_time;
 pub mod message;
 pub mod objectives;
 pub mod payloads;

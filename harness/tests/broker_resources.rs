@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests to clippy only inside them")]
 
 use harness::clock::Clock;
-use harness::process::{CellResources, Moment, ProcessSamples, Sampler};
+use harness::process::{Moment, ProcessSamples, Sampler};
+use measure::CellResources;
 use rustix::process::{Pid, Signal};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -92,17 +93,13 @@ impl Drop for Shell {
     }
 }
 
-fn cpu_ns(used: &CellResources) -> u64 {
-    used.cpu_user_ns + used.cpu_system_ns
-}
-
 /// What was used at a moment when a child had burnt its share is the same, but for an exit, after.
 fn check_kept_once(start: &Moment, burnt: &Moment, ended: &Moment) {
     let seen = start.until(burnt);
-    assert!(cpu_ns(&seen) >= BURN_NS_MIN, "{seen:?}");
+    assert!(seen.cpu_ns() >= BURN_NS_MIN, "{seen:?}");
     let later = start.until(ended);
-    assert!(cpu_ns(&later) >= cpu_ns(&seen), "lost: {seen:?}, {later:?}");
-    assert!(cpu_ns(&later) < cpu_ns(&seen) * 3 / 2, "twice: {seen:?}, {later:?}");
+    assert!(later.cpu_ns() >= seen.cpu_ns(), "lost: {seen:?}, {later:?}");
+    assert!(later.cpu_ns() < seen.cpu_ns() * 3 / 2, "twice: {seen:?}, {later:?}");
     let switches = |used: &CellResources| used.context_switches_voluntary;
     assert!(switches(&later) >= switches(&seen), "{seen:?}, {later:?}");
 }
@@ -120,18 +117,6 @@ fn a_child_that_was_waited_for_keeps_its_share_exactly_once() {
 }
 
 #[test]
-fn a_child_that_is_in_no_account_of_its_parent_keeps_its_share() {
-    let mut shell = Shell::start();
-    let sampler = shell.sampler();
-    let start = sampler.moment();
-    shell.run(&format!("trap '' CHLD; ({BURN}; echo done; read go <go) &"));
-    let burnt = sampler.moment();
-    shell.release();
-    shell.run("wait; echo done");
-    check_kept_once(&start, &burnt, &sampler.moment());
-}
-
-#[test]
 fn an_orphan_is_found_in_the_group_and_keeps_its_share() {
     let mut shell = Shell::start();
     let sampler = shell.sampler();
@@ -142,6 +127,28 @@ fn an_orphan_is_found_in_the_group_and_keeps_its_share() {
     shell.release();
     in_time(move || held.read_to_end(&mut Vec::new()).unwrap());
     check_kept_once(&start, &burnt, &sampler.moment());
+}
+
+#[test]
+fn children_that_come_and_go_while_it_looks_count_once() {
+    let mut shell = Shell::start();
+    let sampler = shell.sampler();
+    let work = "j=0; while [ $j -lt 3000 ]; do j=$((j+1)); done";
+    let round = format!("({work}) & ({work}; ({work}) & wait) & wait");
+    let all = format!("n=0; while [ $n -lt 150 ]; do n=$((n+1)); {round}; done; echo done");
+    std::thread::scope(|scope| {
+        let worked = scope.spawn(|| shell.run(&all));
+        while !worked.is_finished() {
+            let _moment = sampler.moment();
+        }
+        worked.join().unwrap();
+    });
+    // One who looks only now sees them all in the shell's account, and nowhere else.
+    let truth = shell.sampler().sample_now().unwrap();
+    let seen = sampler.sample_now().unwrap();
+    let difference_ns =
+        (seen.cpu_user_ns + seen.cpu_system_ns).abs_diff(truth.cpu_user_ns + truth.cpu_system_ns);
+    assert!(difference_ns <= 20_000_000, "{difference_ns} ns: {seen:?}, {truth:?}");
 }
 
 #[test]
@@ -170,6 +177,9 @@ fn what_a_short_child_wrote_and_synced_is_counted() {
     // Whoever runs a shell may see what it writes.
     assert!(used.disk_written_bytes.unwrap() >= WRITTEN_BYTES, "{used:?}");
     assert_eq!(used.disk_flushes.is_some(), sampler.warnings().is_empty(), "{used:?}");
+    let each = start.until_delivered(&sampler.moment(), 1_000).cpu_us_per_delivery.unwrap();
+    assert!(each <= used.cpu_ns() as f64 / 1e6 + 1e3, "{each} µs, {used:?}");
+    assert_eq!(start.until_delivered(&start, 0).cpu_us_per_delivery, None);
     assert!(used.disk_flushes.is_none_or(|flushes| flushes >= 1), "{used:?}");
 }
 
@@ -193,5 +203,5 @@ fn a_broker_that_has_ended_is_as_it_was_last_seen() {
     let burnt = sampler.moment();
     drop(shell);
     let used = start.until(&sampler.moment());
-    assert_eq!(cpu_ns(&used), cpu_ns(&start.until(&burnt)));
+    assert_eq!(used.cpu_ns(), start.until(&burnt).cpu_ns());
 }

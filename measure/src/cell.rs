@@ -18,8 +18,8 @@ pub struct CellResources {
     pub resident_bytes_max: u64,
     /// The most threads.
     pub threads_max: u32,
-    /// The most open file descriptors.
-    pub file_descriptors_max: u32,
+    /// The most open file descriptors; `None` where they may not be read.
+    pub file_descriptors_max: Option<u32>,
     /// How often its threads gave up a processor to wait.
     pub context_switches_voluntary: u64,
     /// How often a processor was taken from its threads.

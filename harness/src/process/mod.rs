@@ -16,7 +16,7 @@ pub use binary::{Program, build_missing, locate};
 pub use child::{BrokerProcess, CONFIG_FILE_PLACEHOLDER, DATA_DIR_PLACEHOLDER, Launch, Started};
 pub use data_dir::DataDir;
 pub use listener::find_listener;
-pub use moment::{CellResources, Moment};
+pub use moment::Moment;
 pub use proc_files::{cpu_ns, ns_to_ticks, own_cpu_ns};
 pub use sampler::{ProcessSamples, Sampler};
 

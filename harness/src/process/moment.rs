@@ -3,6 +3,7 @@
 use super::proc_files::Identity;
 use super::sampler::Shared;
 use super::tree::Totals;
+use measure::CellResources;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,6 +63,15 @@ impl Moment {
         }
     }
 
+    /// The same, with the processor time for each of so many deliveries.
+    #[must_use]
+    pub fn until_delivered(&self, later: &Self, deliveries: u64) -> CellResources {
+        let used = self.until(later);
+        let per_delivery = used.cpu_ns() as f64 / 1e3 / deliveries as f64;
+        let cpu_us_per_delivery = (deliveries > 0).then_some(per_delivery);
+        CellResources { cpu_us_per_delivery, ..used }
+    }
+
     /// The peak of its memory, if it was reached since; else 0.
     fn grown_peak(&self, later: &Self) -> u64 {
         match (self.peak, later.peak) {
@@ -76,29 +86,4 @@ impl fmt::Debug for Moment {
         let Self { t_ns, totals, .. } = self;
         f.debug_struct("Moment").field("t_ns", t_ns).field("totals", totals).finish_non_exhaustive()
     }
-}
-
-/// What a broker with its children used within a phase.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct CellResources {
-    /// Processor time in user mode.
-    pub cpu_user_ns: u64,
-    /// Processor time in kernel mode.
-    pub cpu_system_ns: u64,
-    /// Processor time per message delivered.
-    pub cpu_us_per_delivery: Option<f64>,
-    /// The most resident memory.
-    pub resident_bytes_max: u64,
-    /// The most threads.
-    pub threads_max: u32,
-    /// The most open files.
-    pub file_descriptors_max: Option<u32>,
-    /// How often a thread gave up its core.
-    pub context_switches_voluntary: u64,
-    /// How often a thread's core was taken away.
-    pub context_switches_involuntary: u64,
-    /// Bytes written.
-    pub disk_written_bytes: Option<u64>,
-    /// Flush requests of its disks.
-    pub disk_flushes: Option<u64>,
 }

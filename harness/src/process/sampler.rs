@@ -127,8 +127,9 @@ impl Sampler {
 
     /// Everything used so far; with a later one, [`Moment::until`] gives what was used between.
     ///
-    /// Takes as long as it takes to read a file for each thread of the broker, about 35 µs
-    /// each where cores are busy: 0.3 s of 8,000 threads. Of a broker that has ended it is what was last seen.
+    /// Takes as long as it takes to read a file for each thread of the broker, about 35 µs each
+    /// where cores are busy: 0.3 s of 8,000 threads. Of a broker that has ended it is what was last
+    /// seen.
     #[must_use]
     pub fn moment(&self) -> Moment {
         let shared = Arc::clone(&self.shared);

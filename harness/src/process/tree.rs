@@ -11,6 +11,10 @@ use procfs::ProcError;
 use procfs::process::{Process, all_processes};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+/// How often all are read again since one ended meanwhile. A broker that starts and ends processes
+/// faster than they can be read is counted as nearly as it can be.
+const PASSES_MAX: u32 = 8;
+
 /// What a tree of processes has used since its first process started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Totals {
@@ -113,12 +117,16 @@ impl ProcessTree {
             ended: Ended::default(),
             unreadable: BTreeSet::new(),
         };
-        tree.members.insert(root.process_id, member(&process, kin)?);
+        tree.members.insert(root.process_id, member(&process, kin, &mut tree.unreadable)?);
         tree.survey()?;
         Ok(tree)
     }
 
-    /// Reads the processor time and memory of the processes that are known: two small files each.
+    /// Reads time, memory and writes of the processes that are known: three small files each.
+    ///
+    /// A child that ends while they are read may be in its parent's account or not, so all are read
+    /// again until none ended meanwhile. Parents are read before their children: then no child that
+    /// was still there can be in its parent's account as well.
     ///
     /// # Errors
     /// [`ProcError`] if the first process is gone.
@@ -128,17 +136,26 @@ impl ProcessTree {
             .iter()
             .map(|(id, member)| (*id, (member.kin.reaped, member.written_bytes)))
             .collect();
-        let mut gone = Vec::new();
-        for (id, member) in &mut self.members {
-            match look_again(member) {
-                Ok(()) => {}
-                Err(error) if *id == self.root.process_id => return Err(error),
-                Err(_) => gone.push(*id),
+        let mut gone: HashMap<i32, Member> = HashMap::new();
+        for _ in 0..PASSES_MAX {
+            let gone_before = gone.len();
+            for id in self.parents_first() {
+                let Some(member) = self.members.get_mut(&id) else { continue };
+                match look_again(member, &mut self.unreadable) {
+                    Ok(()) => {}
+                    Err(error) if id == self.root.process_id => {
+                        // All stands as it was last seen.
+                        self.members.extend(gone);
+                        return Err(error);
+                    }
+                    Err(_) => gone.extend(self.members.remove(&id).map(|member| (id, member))),
+                }
+            }
+            if gone.len() == gone_before {
+                break;
             }
         }
-        if !gone.is_empty() {
-            self.bury(&gone, &before);
-        }
+        self.bury(&gone, &before);
         Ok(())
     }
 
@@ -206,17 +223,37 @@ impl ProcessTree {
         for kin in new_members(&everyone, &known, group) {
             let id = kin.identity.process_id;
             // One that ended in between is in its parent's account, or too short to matter.
-            if let Ok(member) = proc_files::open(id).and_then(|process| member(&process, kin)) {
+            let unreadable = &mut self.unreadable;
+            let found = proc_files::open(id).and_then(|process| member(&process, kin, unreadable));
+            if let Ok(member) = found {
                 self.members.insert(id, member);
             }
         }
         Ok(())
     }
 
+    fn parents_first(&self) -> Vec<i32> {
+        let parent = |member: &Member| member.kin.parent_id;
+        let has_parent = |member: &Member| self.members.contains_key(&parent(member));
+        let tops = self.members.iter().filter(|(_, member)| !has_parent(member));
+        let mut order: Vec<i32> = tops.map(|(id, _)| *id).collect();
+        let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+        for (id, member) in self.members.iter().filter(|(_, member)| has_parent(member)) {
+            children.entry(parent(member)).or_default().push(*id);
+        }
+        let mut next = 0;
+        while let Some(id) = order.get(next) {
+            order.extend(children.remove(id).unwrap_or_default());
+            next += 1;
+        }
+        order
+    }
+
     /// Keeps what those who ended had used, less what their living ancestors were charged for them.
-    fn bury(&mut self, gone: &[i32], before: &HashMap<i32, (CpuTime, Option<u64>)>) {
-        let gone: HashMap<i32, Member> =
-            gone.iter().filter_map(|id| Some((*id, self.members.remove(id)?))).collect();
+    ///
+    /// What an ancestor itself wrote meanwhile cannot be told from what it was charged, so bytes of
+    /// children that nobody waited for may be missing.
+    fn bury(&mut self, gone: &HashMap<i32, Member>, before: &HashMap<i32, (CpuTime, Option<u64>)>) {
         let mut shares: HashMap<Option<i32>, (CpuTime, u64)> = HashMap::new();
         for member in gone.values() {
             self.ended.switches += member.switches();
@@ -230,65 +267,76 @@ impl ProcessTree {
             *written_bytes += member.written_bytes.unwrap_or(0);
         }
         for (heir, (cpu, written_bytes)) in shares {
-            let (charged, charged_bytes) = heir.map_or_else(Default::default, |heir| {
-                self.charged(heir, before.get(&heir).copied().unwrap_or_default())
+            let heir = heir.and_then(|id| Some((self.members.get(&id)?, before.get(&id)?)));
+            let (charged, charged_bytes) = heir.map_or_else(Default::default, |(now, before)| {
+                let written = now.written_bytes.zip(before.1);
+                let bytes = written.map_or(0, |(now, before)| now.saturating_sub(before));
+                (now.kin.reaped.less(before.0), bytes)
             });
             self.ended.cpu += cpu.less(charged);
             self.ended.written_bytes += written_bytes.saturating_sub(charged_bytes);
         }
     }
-
-    /// What a living process was charged since `before`.
-    fn charged(&mut self, id: i32, before: (CpuTime, Option<u64>)) -> (CpuTime, u64) {
-        let Some(member) = self.members.get_mut(&id) else { return Default::default() };
-        let written_bytes = proc_files::open(id).and_then(|process| process.io());
-        if let (Ok(io), Some(_)) = (written_bytes, member.written_bytes) {
-            member.written_bytes = Some(io.write_bytes);
-        }
-        let bytes = member.written_bytes.unwrap_or(0).saturating_sub(before.1.unwrap_or(0));
-        (member.kin.reaped.less(before.0), bytes)
-    }
 }
 
-fn member(process: &Process, kin: Kin) -> Result<Member, ProcError> {
-    Ok(Member {
+fn member(
+    process: &Process,
+    kin: Kin,
+    unreadable: &mut BTreeSet<Unreadable>,
+) -> Result<Member, ProcError> {
+    let mut member = Member {
         kin,
-        size: proc_files::size(process)?,
+        size: Size::default(),
         threads: HashMap::new(),
         threads_ended: Switches::default(),
         written_bytes: Some(0),
         file_descriptors: Some(0),
-    })
+    };
+    read_member(&mut member, process, unreadable)?;
+    Ok(member)
 }
 
-fn look_again(member: &mut Member) -> Result<(), ProcError> {
+fn look_again(member: &mut Member, unreadable: &mut BTreeSet<Unreadable>) -> Result<(), ProcError> {
     let process = proc_files::open(member.kin.identity.process_id)?;
-    let kin = proc_files::kin(&process)?;
+    read_member(member, &process, unreadable)
+}
+
+/// All or nothing, so that what was seen last of a process that ends belongs together.
+fn read_member(
+    member: &mut Member,
+    process: &Process,
+    unreadable: &mut BTreeSet<Unreadable>,
+) -> Result<(), ProcError> {
+    let kin = proc_files::kin(process)?;
     if kin.identity != member.kin.identity {
         return Err(ProcError::NotFound(None));
     }
-    member.size = proc_files::size(&process)?;
-    member.kin = kin;
+    let size = proc_files::size(process)?;
+    member.written_bytes = match process.io() {
+        Ok(io) => Some(io.write_bytes),
+        Err(_) => {
+            // Denied, or not counted by this kernel; unless it is the process that is gone.
+            proc_files::kin(process)?;
+            unreadable.insert(Unreadable::DiskWrites);
+            None
+        }
+    };
+    (member.kin, member.size) = (kin, size);
     Ok(())
 }
 
+fn is_denied(error: &ProcError) -> bool {
+    matches!(error, ProcError::PermissionDenied(_))
+}
+
 fn survey_member(member: &mut Member, process: &Process, unreadable: &mut BTreeSet<Unreadable>) {
-    let denied = |error: &ProcError| matches!(error, ProcError::PermissionDenied(_));
-    match process.io() {
-        Ok(io) => member.written_bytes = Some(io.write_bytes),
-        // Any other failure is that of a process about to go: what was seen last stands.
-        Err(error) if denied(&error) => {
-            unreadable.insert(Unreadable::DiskWrites);
-            member.written_bytes = None;
-        }
-        Err(_) => {}
-    }
     match process.fd_count() {
         Ok(count) => member.file_descriptors = Some(u32::try_from(count).unwrap_or(u32::MAX)),
-        Err(error) if denied(&error) => {
+        Err(error) if is_denied(&error) => {
             unreadable.insert(Unreadable::FileDescriptors);
             member.file_descriptors = None;
         }
+        // That of a process about to go: what was seen last stands.
         Err(_) => {}
     }
     if let Ok(threads) = proc_files::switches(process.pid) {
@@ -347,6 +395,44 @@ mod tests {
         check(&[10], None, &[11, 12]);
         check(&[10], Some(10), &[11, 12, 13, 14]);
         check(&[10, 11, 12], Some(10), &[13, 14]);
+    }
+
+    fn used(process_id: i32, parent_id: i32, own_ns: u64, reaped_ns: u64) -> Member {
+        let of = |user_ns| CpuTime { user_ns, system_ns: 0 };
+        Member {
+            kin: Kin { own: of(own_ns), reaped: of(reaped_ns), ..kin(process_id, parent_id, 1) },
+            size: Size::default(),
+            threads: HashMap::new(),
+            threads_ended: Switches::default(),
+            written_bytes: Some(own_ns + reaped_ns),
+            file_descriptors: None,
+        }
+    }
+
+    #[test]
+    fn what_ended_is_kept_but_for_what_an_ancestor_was_charged() {
+        let check = |charged_ns: u64, kept_ns: u64, parent_id: i32| {
+            let mut tree = ProcessTree {
+                root: kin(1, 0, 1).identity,
+                leads_group: false,
+                members: BTreeMap::from([(1, used(1, 0, 0, 100 + charged_ns))]),
+                ended: Ended::default(),
+                unreadable: BTreeSet::new(),
+            };
+            let before = CpuTime { user_ns: 100, system_ns: 0 };
+            let before = HashMap::from([(1, (before, Some(100)))]);
+            // A child, and its child: both are in their living ancestor's account, or none is.
+            let gone = HashMap::from([(2, used(2, parent_id, 30, 5)), (3, used(3, 2, 7, 0))]);
+            tree.bury(&gone, &before);
+            assert_eq!(tree.ended.cpu.user_ns, kept_ns);
+            assert_eq!(tree.ended.written_bytes, kept_ns);
+        };
+        check(42, 0, 1);
+        check(50, 0, 1);
+        check(0, 42, 1);
+        check(35, 7, 1);
+        // Nobody in the tree could be charged.
+        check(42, 42, 99);
     }
 
     #[test]

@@ -77,6 +77,13 @@ pub(super) fn errors(observations: &Observations) -> Option<Finding> {
 pub(super) fn backlog(observations: &Observations) -> Option<Finding> {
     let points = observations.backlog.as_deref()?;
     match (trend(points, observations.delivered_per_s), observations.pacing) {
+        // What was passed over is never delivered, and another rule tells of it.
+        (Trend::Growing { messages, .. }, _)
+            if observations.loss == Loss::Allowed
+                && messages <= observations.faults.lost as f64 =>
+        {
+            None
+        }
         (Trend::Growing { messages_per_s, messages }, pacing) => {
             let told = format!(
                 "the backlog only grew, by {} and {messages:.0} messages in all, while {} were \

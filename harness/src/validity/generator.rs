@@ -5,8 +5,9 @@ use super::limits::{
     LATENESS_P99_NS_FREE, LATENESS_P99_NS_MAX, STEAL_INVALID, THREAD_BUSY_INVALID,
     THREAD_BUSY_SUSPECT,
 };
-use super::{Cores, Finding, Observations, Pacing, Standing, Subject, percent, rate};
+use super::{Cores, Finding, Observations, Pacing, Subject, percent, rate};
 use crate::generator_watch::ThreadUse;
+use measure::Standing;
 
 /// The part of the time that a thread wanted a core, whether it had one or not.
 fn demand(thread: &ThreadUse) -> f64 {

@@ -43,8 +43,8 @@ pub const ERRORS_INVALID: f64 = 0.01;
 /// are off as well.
 pub const CLOCK_ERRORS_INVALID: f64 = 0.001;
 
-/// With fewer latencies the 99th percentile rests on fewer than ten of them.
-pub const SAMPLES_SUSPECT: u64 = 1_000;
+/// With fewer latencies fewer lie beyond the 99th percentile than it takes to state one.
+pub const SAMPLES_SUSPECT: u64 = 100 * measure::SAMPLES_BEYOND_MIN;
 
 /// Halves of a phase at rest differ by some per cent; beyond this something still changed.
 pub const DRIFT_SUSPECT: f64 = 0.1;

@@ -16,13 +16,14 @@ mod broker;
 mod generator;
 pub mod limits;
 mod surroundings;
-mod verdict;
+mod timeline;
 
 pub use backlog::{BacklogPoint, Trend, trend};
-pub use verdict::{Standing, Verdict};
+pub use timeline::{backlog_of, halves_per_s};
 
 use crate::generator_watch::{GeneratorUse, ThreadUse};
 use crate::ledger::Faults;
+use measure::{Standing, StreamLoad, Verdict};
 
 /// How publishers decide when to send the next message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,18 @@ pub enum Pacing {
     Closed,
     /// When it is due by a schedule, whatever the broker does.
     Open,
+}
+
+impl From<&StreamLoad> for Pacing {
+    fn from(load: &StreamLoad) -> Self {
+        match load {
+            StreamLoad::Saturating | StreamLoad::Closed { .. } => Self::Closed,
+            StreamLoad::Open { .. }
+            | StreamLoad::Steps { .. }
+            | StreamLoad::Ramp { .. }
+            | StreamLoad::Burst { .. } => Self::Open,
+        }
+    }
 }
 
 /// What is measured.
@@ -111,8 +124,10 @@ pub struct Observations {
     /// Whether messages may be lost.
     pub loss: Loss,
     /// Sent less delivered at intervals over the measured phase; `None` where nothing is delivered.
+    /// See [`backlog_of`].
     pub backlog: Option<Vec<BacklogPoint>>,
-    /// Deliveries per second in the first and in the second half of the measured phase.
+    /// Deliveries per second in the first and in the second half of the measured phase. See
+    /// [`halves_per_s`].
     pub halves_per_s: Option<[f64; 2]>,
     /// How often the broker started anew in the measured phase.
     pub broker_restarts: u32,
@@ -178,7 +193,8 @@ const RULES: [Rule; 15] = [
 /// Judges a measurement. The reasons are in order of weight.
 ///
 /// ```
-/// use harness::validity::{Lateness, Observations, Pacing, Standing, judge};
+/// use harness::validity::{Lateness, Observations, Pacing, judge};
+/// use measure::Standing;
 ///
 /// let good = Observations {
 ///     pacing: Pacing::Open,

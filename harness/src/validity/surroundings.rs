@@ -1,7 +1,8 @@
 //! Whether the machine was the same throughout, and theirs who measured.
 
 use super::limits::{CLOCK_CHANGE_SUSPECT, OTHERS_SUSPECT, STEAL_INVALID, STEAL_SUSPECT};
-use super::{Finding, Observations, Standing, percent};
+use super::{Finding, Observations, percent};
+use measure::Standing;
 
 pub(super) fn steal(observations: &Observations) -> Option<Finding> {
     let steal = observations.steal?;

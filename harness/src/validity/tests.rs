@@ -59,6 +59,13 @@ fn a_good_measurement_is_valid_and_needs_no_reason() {
 }
 
 #[test]
+fn a_load_with_a_rate_of_its_own_is_open() {
+    assert_eq!(Pacing::from(&StreamLoad::Saturating), Pacing::Closed);
+    assert_eq!(Pacing::from(&StreamLoad::Closed { in_flight: 5 }), Pacing::Closed);
+    assert_eq!(Pacing::from(&StreamLoad::Ramp { from_per_s: 1.0, to_per_s: 2.0 }), Pacing::Open);
+}
+
+#[test]
 fn a_busy_generator_matters_where_there_is_a_schedule() {
     let busy = |threads, rest: Observations| Observations { threads, ..rest };
     check(
@@ -164,6 +171,9 @@ fn a_backlog_that_only_grows_stands_in_place_of_percentiles() {
     let grows = |rest: Observations| Observations { backlog: growing(), ..rest };
     check(&grows(open()), Standing::Unsustainable, &["5000/s", "49500 messages", "lower rate"]);
     check(&grows(closed()), Standing::Suspect, &["5000/s", "takes in more"]);
+    let skipped = Faults { lost: 60_000, ..Faults::default() };
+    let skipping = Observations { faults: skipped, loss: Loss::Allowed, ..grows(open()) };
+    check(&skipping, Standing::Suspect, &["60000 of 560000 messages"]);
     let short = Observations { backlog: Some(growing().unwrap()[..5].to_vec()), ..open() };
     check(&short, Standing::Suspect, &["5 times", "10 are needed"]);
 }

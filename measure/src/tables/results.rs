@@ -75,7 +75,7 @@ const STREAM_COLUMNS: [Column<StreamResult>; 47] = [
     ("cpu_us_per_delivery", |it| of_broker(it, |used| maybe(used.cpu_us_per_delivery))),
     ("resident_bytes_max", |it| of_broker(it, |used| text(used.resident_bytes_max))),
     ("threads_max", |it| of_broker(it, |used| text(used.threads_max))),
-    ("file_descriptors_max", |it| of_broker(it, |used| text(used.file_descriptors_max))),
+    ("file_descriptors_max", |it| of_broker(it, |used| maybe(used.file_descriptors_max))),
     ("disk_written_bytes", |it| of_broker(it, |used| maybe(used.disk_written_bytes))),
     ("disk_flushes", |it| of_broker(it, |used| maybe(used.disk_flushes))),
     ("generator_busiest", |it| maybe(it.generator.busiest().map(|thread| thread.busy))),
