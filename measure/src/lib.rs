@@ -34,6 +34,7 @@ mod run_record;
 mod schema;
 mod series;
 mod spectrum;
+pub mod statistics;
 mod tables;
 mod timeline;
 mod verdict;
