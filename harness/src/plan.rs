@@ -2,8 +2,10 @@
 //! will take.
 
 mod piles;
+mod rounds;
 
 pub use piles::{BacklogCell, PileCell, RestartCell};
+pub use rounds::rounds_order;
 
 use crate::config::{
     BrokerConfig, Config, LagPolicyChoice, LoadChoice, OperationsConfig, OperationsExtent,
