@@ -18,6 +18,7 @@
 //! Latencies are whole nanoseconds, rates are per second, sizes are bytes, and every name says so.
 
 mod cell;
+pub mod comparison;
 mod durable;
 mod error;
 mod events;

@@ -6,6 +6,7 @@
 //! distribution of the figures is assumed (Georges, Buytaert, Eeckhout, "Statistically rigorous
 //! Java performance evaluation", OOPSLA 2007, says what goes wrong otherwise).
 
+mod autocorrelation;
 mod bootstrap;
 mod effect;
 mod holm;
@@ -13,9 +14,10 @@ mod noise;
 mod rank_test;
 mod sample;
 
+pub use autocorrelation::Autocorrelation;
 pub use bootstrap::{Bootstrap, Estimate, Interval};
 pub use effect::{EffectMagnitude, cliffs_delta};
 pub use holm::holm_adjusted;
 pub use noise::{Drift, noise_floor_ratio};
-pub use rank_test::{EXACT_SAMPLES_MAX, MannWhitney, PMethod, mann_whitney};
+pub use rank_test::{EXACT_SAMPLES_MAX, MannWhitney, PMethod, mann_whitney, p_min_apart};
 pub use sample::{median, quantile};
