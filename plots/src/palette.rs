@@ -36,6 +36,11 @@ pub(crate) const GRID: Color = Color::new(0xE1E5EA, 0x30363D);
 pub(crate) const AXIS: Color = Color::new(0x9AA3AD, 0x6E7681);
 pub(crate) const BAND: Color = Color::new(0xF5F7F9, 0x1D232B);
 pub(crate) const FAULT: Color = Color::new(0xB42318, 0xFF8A7A);
+pub(crate) const BETTER: Color = Color::new(0x1A7F37, 0x3FB950);
+pub(crate) const NOISE: Color = Color::new(0xDCE3EC, 0x39424E);
+
+/// What is not a broker or a ceiling.
+const ROLES: [Color; 9] = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT, BETTER, NOISE];
 
 /// Brokers, in the order they appear. Yellow is left out: it cannot be seen on white.
 const BROKER_COLORS: [Color; 6] = [
@@ -128,8 +133,7 @@ fn ceiling_style(name: &str, index: usize) -> SeriesStyle {
 /// CSS that gives drawings their dark colours where the reader prefers dark.
 pub(crate) fn dark_css() -> String {
     let mut css = String::from("@media (prefers-color-scheme: dark) {\n");
-    let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
-    for color in roles.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS) {
+    for color in ROLES.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS) {
         let Color { light, dark } = color;
         writeln!(
             css,
@@ -150,8 +154,7 @@ mod tests {
 
     #[test]
     fn no_two_colours_share_a_light_value() {
-        let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
-        let all: Vec<_> = roles.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS).collect();
+        let all: Vec<_> = ROLES.iter().chain(&BROKER_COLORS).chain(&CEILING_COLORS).collect();
         let distinct: HashSet<_> = all.iter().map(|color| color.light).collect();
         assert_eq!(distinct.len(), all.len());
     }

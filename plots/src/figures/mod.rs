@@ -3,6 +3,7 @@
 mod acknowledged;
 mod backlogs;
 mod bars;
+mod comparison;
 mod latency;
 mod resources;
 mod restarts;
@@ -11,6 +12,8 @@ mod streams;
 mod throughput;
 
 use measure::{BrokerRun, HistogramSet, OperationName, OperationResult, RunRecord};
+
+pub(crate) use comparison::figure as comparison_figure;
 
 use bars::{bar_columns, in_words, listed_words, longest_of_processes};
 
