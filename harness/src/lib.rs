@@ -11,6 +11,7 @@
 
 pub mod byte_pipe;
 pub mod clock;
+pub mod compare;
 pub mod config;
 pub mod drivers;
 pub mod gate;
