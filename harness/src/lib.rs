@@ -16,6 +16,7 @@
 
 pub mod byte_pipe;
 pub mod clock;
+pub mod compare;
 pub mod config;
 pub mod disk;
 pub mod drivers;

@@ -1,7 +1,9 @@
-//! The benchmark harness as a program: `harness run CONFIG.toml`, `harness list`.
+//! The benchmark harness as a program: `harness run CONFIG.toml`, `harness compare A B`,
+//! `harness list`.
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use harness::compare;
 use harness::config::{self, Config, ConfigError};
 use harness::drivers::DriverKind;
 use harness::explain::{self, Limits};
@@ -22,6 +24,8 @@ const EXIT_CODES: &str = "Exit codes:
   2    the configuration or the command line is wrong
   3    delivery breach: a stream, backlog or restart that must lose nothing lost,
        duplicated, reordered or corrupted something
+  5    compare: something is worse than in the baseline, by more than noise
+  6    compare: nothing could be compared
   130  interrupted; nothing was written";
 
 const EXIT_FAILED: u8 = 1;
@@ -54,6 +58,8 @@ enum Task {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Compare two runs: what became better or worse, and what is noise
+    Compare(compare::Arguments),
     /// List drivers, operations, stream shapes and configurations
     List,
     /// Print the JSON Schema of configurations, for editors

@@ -18,6 +18,7 @@
 //! Latencies are whole nanoseconds, rates are per second, sizes are bytes, and every name says so.
 
 mod cell;
+pub mod comparison;
 mod durable;
 mod error;
 mod events;
@@ -34,6 +35,7 @@ mod run_record;
 mod schema;
 mod series;
 mod spectrum;
+pub mod statistics;
 mod tables;
 mod timeline;
 mod verdict;

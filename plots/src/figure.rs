@@ -2,6 +2,7 @@
 
 use crate::bar_chart::BarChart;
 use crate::canvas::{Canvas, Frame, Lettering};
+use crate::forest_chart::ForestChart;
 use crate::line_chart::LineChart;
 use crate::palette::{INK, MUTED, SeriesStyle};
 use crate::picture::{Picture, PictureData};
@@ -45,6 +46,8 @@ pub(crate) enum Chart {
     Lines(f64, Box<LineChart>),
     /// Bars, as high as they need.
     Bars(BarChart),
+    /// Ratios with their intervals, as high as they need.
+    Forest(ForestChart),
 }
 
 impl Chart {
@@ -56,6 +59,7 @@ impl Chart {
         match self {
             Self::Lines(plot_height_px, chart) => chart.height_px(*plot_height_px, width_px),
             Self::Bars(chart) => chart.height_px(),
+            Self::Forest(chart) => chart.height_px(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Chart {
         match self {
             Self::Lines(_, chart) => chart.draw(canvas, frame),
             Self::Bars(chart) => chart.draw(canvas, frame),
+            Self::Forest(chart) => chart.draw(canvas, frame),
         }
     }
 }

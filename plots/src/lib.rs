@@ -11,6 +11,7 @@ mod error;
 mod figure;
 mod figures;
 mod fonts;
+mod forest_chart;
 mod line_chart;
 mod palette;
 mod picture;
@@ -23,12 +24,13 @@ mod series;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use measure::comparison::Comparison;
 use measure::{HistogramSet, ResultsDir, RunRecord};
 use rayon::prelude::*;
 
 pub use error::PlotsError;
 pub use picture::{Picture, PictureData};
-pub use report::report_html;
+pub use report::{comparison_html, comparison_section_html, report_html};
 
 /// What [`render`] has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,29 @@ pub fn render(
 pub fn pictures(record: &RunRecord, histograms: &HistogramSet) -> Vec<Picture> {
     let subjects = figures::Subjects::new(record, histograms);
     figures::FIGURES.par_iter().map(|figure| figure(&subjects).picture()).collect()
+}
+
+/// Draws a comparison of two runs as a forest plot.
+#[must_use]
+pub fn comparison_picture(comparison: &Comparison) -> Picture {
+    figures::comparison_figure(comparison).picture()
+}
+
+/// Draws a comparison of two runs and writes `comparison.svg`, `comparison.png` and
+/// `comparison.html` to `out_dir`, which is made if need be. What is there is replaced.
+///
+/// # Errors
+/// As of [`render`].
+pub fn render_comparison(
+    comparison: &Comparison,
+    out_dir: &Path,
+) -> Result<Vec<PathBuf>, PlotsError> {
+    let out = ResultsDir::create(out_dir)?;
+    let picture = comparison_picture(comparison);
+    let html = out.root().join("comparison.html");
+    write(&html, comparison_html(comparison, &picture).as_bytes())?;
+    let [svg, png, dark] = write_picture(&picture, out.root())?;
+    Ok(vec![html, svg, png, dark])
 }
 
 fn write_picture(picture: &Picture, dir: &Path) -> Result<[PathBuf; 3], PlotsError> {

@@ -37,6 +37,11 @@ pub(crate) const GRID: Color = Color::new(0xE1E5EA, 0x30363D);
 pub(crate) const AXIS: Color = Color::new(0x9AA3AD, 0x6E7681);
 pub(crate) const BAND: Color = Color::new(0xF5F7F9, 0x1D232B);
 pub(crate) const FAULT: Color = Color::new(0xB42318, 0xFF8A7A);
+pub(crate) const BETTER: Color = Color::new(0x1A7F37, 0x3FB950);
+pub(crate) const NOISE: Color = Color::new(0xDCE3EC, 0x39424E);
+
+/// What is not a broker or a ceiling.
+const ROLES: [Color; 9] = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT, BETTER, NOISE];
 
 /// From few to many samples: lightness runs one way, so that it reads without hue, and away from the
 /// paper in the light as in the dark.
@@ -53,8 +58,7 @@ pub(crate) const HEAT: [Color; 8] = [
 
 /// The dark value of every colour, by its light one.
 fn all() -> impl Iterator<Item = Color> {
-    let roles = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT];
-    roles.into_iter().chain(BROKER_COLORS).chain(CEILING_COLORS).chain(HEAT)
+    ROLES.into_iter().chain(BROKER_COLORS).chain(CEILING_COLORS).chain(HEAT)
 }
 
 /// Drawn elements with every colour replaced by its dark value, for pictures that cannot follow the

@@ -3,6 +3,7 @@
 mod acknowledged;
 mod backlogs;
 mod bars;
+mod comparison;
 mod heat_map;
 mod idles;
 mod knees;
@@ -16,6 +17,8 @@ mod streams;
 mod throughput;
 
 use measure::{BrokerRun, HistogramSet, OperationName, OperationResult, RunRecord, Standing};
+
+pub(crate) use comparison::figure as comparison_figure;
 
 use bars::{Better, bar_columns, in_words, leaders, listed_words, longest_of_processes};
 

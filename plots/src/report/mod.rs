@@ -1,9 +1,12 @@
 //! The report: one HTML page that needs nothing but itself.
 
 mod calendar;
+mod comparison;
 mod downloads;
 mod durable_tables;
 mod tables;
+
+pub use comparison::{comparison_html, comparison_section_html};
 
 use measure::{BrokerKind, BrokerRun, HistogramSet, MachineFacts, RunRecord};
 use minijinja::Environment;
