@@ -6,11 +6,11 @@ mod piles;
 pub use piles::{BacklogCell, PileCell, RestartCell};
 
 use crate::config::{
-    self, Arrivals, BrokerConfig, Config, Drive, LagPolicyChoice, OperationsConfig,
-    OperationsExtent, Payload, StreamConfig, StreamExtent,
+    Arrivals, BrokerConfig, Config, Drive, LagPolicyChoice, LoadChoice, OperationsConfig,
+    OperationsExtent, Payload, StreamConfig, StreamExtent, StreamLoad,
 };
 use crate::drivers::{Operation, StreamDemand, Support};
-use measure::{HistogramTag, SkippedBroker, StreamLoad, StreamShape};
+use measure::{HistogramTag, SkippedBroker, StreamShape};
 use std::fmt::Write as _;
 
 /// Guesses for loads that are given as a number and not as a time.
@@ -84,7 +84,7 @@ pub struct StreamCell {
     /// What the broker is to do when a subscriber falls behind.
     pub lag_policy: LagPolicyChoice,
     /// How hard the publishers push.
-    pub load: StreamLoad,
+    pub load: LoadChoice,
 }
 
 impl<'a> Plan<'a> {
@@ -265,11 +265,11 @@ const NOT_DRIVEN: &str = "the load engine of this version does not drive them";
 /// A stream that the load engine can drive.
 fn stream_cell(stream: &StreamConfig) -> Option<StreamCell> {
     let load = match &stream.drive {
-        Drive::Load(config::StreamLoad::Saturating) => StreamLoad::Saturating,
-        Drive::Load(config::StreamLoad::Open { rate_per_s, arrivals: Arrivals::Constant })
+        Drive::Load(StreamLoad::Saturating) => LoadChoice::Saturating,
+        Drive::Load(StreamLoad::Open { rate_per_s, arrivals: Arrivals::Constant })
             if stream.acks.is_none() =>
         {
-            StreamLoad::RatePerS(*rate_per_s)
+            LoadChoice::RatePerS(*rate_per_s)
         }
         _ => return None,
     };
@@ -336,7 +336,7 @@ impl StreamCell {
     #[must_use]
     pub fn tag(&self, broker: &str) -> HistogramTag {
         let payload_bytes = self.payload_bytes as u64;
-        let tag = HistogramTag::for_stream(broker, self.shape, payload_bytes, self.load);
+        let tag = HistogramTag::for_stream(broker, self.shape, payload_bytes, &self.load.into());
         match self.acks {
             None => tag,
             Some(acks) => tag.part(&format!("{acks}-in-flight")),
@@ -352,10 +352,10 @@ impl StreamCell {
     fn estimated_ms(&self) -> u64 {
         let measured_ms = match (self.extent, self.load) {
             (StreamExtent::DurationMs(duration_ms), _) => duration_ms,
-            (StreamExtent::Messages(messages), StreamLoad::RatePerS(rate)) => {
+            (StreamExtent::Messages(messages), LoadChoice::RatePerS(rate)) => {
                 (messages as f64 / rate * 1000.0) as u64
             }
-            (StreamExtent::Messages(messages), StreamLoad::Saturating) => {
+            (StreamExtent::Messages(messages), LoadChoice::Saturating) => {
                 let deliveries = messages as f64 * f64::from(self.shape.subscribers.max(1));
                 (deliveries / DELIVERIES_PER_S_GUESS * 1000.0) as u64
             }

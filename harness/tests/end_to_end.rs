@@ -42,7 +42,12 @@ fn check_streams(finished: &Finished, messages: u64) {
         assert_eq!(stream.messages_sent, messages, "{}", stream.shape);
         assert_eq!(stream.messages_expected, expected, "{}", stream.shape);
         assert_eq!(stream.messages_received, expected, "{}", stream.shape);
-        assert_eq!(stream.latency.count, expected, "{}", stream.shape);
+        assert_eq!(
+            stream.latencies.delivery().map_or(0, |latency| latency.summary.count),
+            expected,
+            "{}",
+            stream.shape
+        );
         assert!(stream.is_faultless(), "{}", stream.shape);
     }
 }
@@ -117,7 +122,8 @@ fn check_peer(keys: &str) {
     let peer = &finished.record.brokers[0];
     assert!(peer.version.starts_with(|first: char| first.is_ascii_digit()), "{}", peer.version);
     let acknowledged = peer.streams[1].acknowledged.as_ref().unwrap();
-    assert_eq!((acknowledged.messages, acknowledged.latency.count), (1000, 1000));
+    let acks = peer.streams[1].latencies.acknowledgement.as_ref().unwrap();
+    assert_eq!((acknowledged.messages, acks.summary.count), (1000, 1000));
     assert_eq!((peer.operations[0].count, peer.operations[0].errors), (100, 0));
 }
 
@@ -191,9 +197,10 @@ fn the_disk_alone_acknowledges_keeps_and_gives_back() {
     assert_eq!((&finished.failures[..], &finished.breaches[..]), (&[][..], &[][..]));
     let disk = &finished.record.brokers[0];
     let acknowledged = disk.streams[0].acknowledged.as_ref().unwrap();
-    assert_eq!((acknowledged.messages, acknowledged.latency.count), (2000, 2000));
+    let acks = disk.streams[0].latencies.acknowledgement.as_ref().unwrap();
+    assert_eq!((acknowledged.messages, acks.summary.count), (2000, 2000));
     assert_eq!(acknowledged.ratio_to_disk, Some(1.0));
-    assert!(finished.histograms.histogram(&acknowledged.histogram).is_some());
+    assert!(finished.histograms.histogram(&acks.histogram).is_some());
     let backlog = &disk.backlogs[0];
     assert_eq!((backlog.messages, backlog.build.messages), (1000, 2000));
     for drain in &backlog.drains {

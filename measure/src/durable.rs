@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const BYTES_PER_GIB: f64 = (1_u64 << 30) as f64;
 
 /// Where a broker kept its messages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataPlace {
     /// The directory that a fresh one was made in for each start.
     pub root: String,
@@ -24,7 +25,7 @@ impl fmt::Display for DataPlace {
 }
 
 /// What was wrong with deliveries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryFaults {
     /// Acknowledged messages that never came.
     pub lost: u64,
@@ -45,7 +46,7 @@ impl DeliveryFaults {
 }
 
 /// Messages that pile up with nobody reading, and are then read from the first to the last.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BacklogResult {
     /// How many connections published.
     pub publishers: u32,
@@ -70,7 +71,7 @@ impl BacklogResult {
 }
 
 /// A backlog written, or read, once from end to end. Over several rounds, counts and times are sums.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BacklogPass {
     /// Messages acknowledged, or delivered.
     pub messages: u64,
@@ -87,7 +88,7 @@ pub struct BacklogPass {
 }
 
 /// A backlog read once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BacklogDrain {
     /// Where the backlog was before.
     pub cache: PageCache,
@@ -100,7 +101,9 @@ pub struct BacklogDrain {
 }
 
 /// Whether the kernel's page cache holds what is about to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PageCache {
     /// As much as fits: it was written or read just before.
@@ -119,7 +122,9 @@ impl fmt::Display for PageCache {
 }
 
 /// How a broker was stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum StopKind {
     /// By SIGTERM, to end by itself.
@@ -138,7 +143,7 @@ impl fmt::Display for StopKind {
 }
 
 /// A broker stopped with a backlog, and started again on the same directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RestartResult {
     /// How it was stopped.
     pub stop: StopKind,

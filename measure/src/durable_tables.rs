@@ -18,7 +18,7 @@ pub fn write_backlogs_csv(record: &RunRecord, out: impl Write) -> Result<(), Mea
                 .iter()
                 .map(|drain| ("drain", Some(drain.cache), &drain.pass, Some(drain.faults)));
             std::iter::once(build).chain(drains).map(move |(pass, cache, figures, faults)| {
-                let subject = (&broker.name, broker.kind, &broker.driver, &broker.guarantee);
+                let subject = (&broker.name, broker.kind, &broker.driver, broker.guarantee.name());
                 let backlog = (
                     backlog.publishers,
                     backlog.payload_bytes,
@@ -40,7 +40,7 @@ pub fn write_restarts_csv(record: &RunRecord, out: impl Write) -> Result<(), Mea
     let rows = record.brokers.iter().flat_map(|broker| {
         broker.restarts.iter().flat_map(move |restart| {
             restart.ready_ns.iter().enumerate().map(move |(round, ready_ns)| {
-                let subject = (&broker.name, broker.kind, &broker.driver, &broker.guarantee);
+                let subject = (&broker.name, broker.kind, &broker.driver, broker.guarantee.name());
                 let backlog = (restart.stop, restart.payload_bytes, restart.messages);
                 let times = (round, restart.stop_ns.get(round), ready_ns);
                 let sizes = (restart.stored_bytes, restart.resident_bytes_max);

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::MeasureError;
@@ -200,7 +201,7 @@ fn samples_beyond(count: u64, percentile_milli: u32) -> u64 {
 /// A percentile is `None` unless at least [`SAMPLES_BEYOND_MIN`] samples lie beyond it: with
 /// fewer, it would be a statement about single messages. Mean, minimum and maximum are `None`
 /// only if nothing was recorded.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LatencySummary {
     /// How many samples were recorded.
     pub count: u64,

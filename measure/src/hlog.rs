@@ -9,6 +9,7 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
     LogIteratorError, Tag,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{LatencyHistogram, MeasureError, OperationName, StreamLoad, StreamShape};
@@ -23,7 +24,9 @@ const INTERVAL_MAX_UNIT_NS: f64 = 1e6;
 /// The address of one histogram in the interval log.
 ///
 /// Holds no comma, space or control character: the log could not store those.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct HistogramTag(String);
 
@@ -47,13 +50,10 @@ impl HistogramTag {
         broker: &str,
         shape: StreamShape,
         payload_bytes: u64,
-        load: StreamLoad,
+        load: &StreamLoad,
     ) -> Self {
         let StreamShape { publishers, subscribers, .. } = shape;
-        let load = match load {
-            StreamLoad::Saturating => "saturating".to_owned(),
-            StreamLoad::RatePerS(rate) => format!("{rate}-per-s"),
-        };
+        let load = load.tag_part();
         Self::new(&format!("{broker}/stream/{publishers}-to-{subscribers}/{payload_bytes}B/{load}"))
     }
 
@@ -310,7 +310,7 @@ mod tests {
             "tandem mio",
             StreamShape::new(1, 50),
             100,
-            StreamLoad::RatePerS(10_000.0),
+            &StreamLoad::at_rate(10_000.0),
         );
         assert_eq!(tag.as_str(), "tandem-mio/stream/1-to-50/100B/10000-per-s");
     }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::MeasureError;
 
 /// Facts about the machine that explain a result, and none that identify its owner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineFacts {
     /// The processor's name, or "unknown" where the kernel does not tell it.
     pub cpu_model: String,

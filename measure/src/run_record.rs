@@ -1,14 +1,18 @@
 //! The record of one benchmark run: what ran, on what, and what was measured.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BacklogResult, DataPlace, MachineFacts, OperationResult, RestartResult, StreamResult};
+use crate::{
+    BacklogResult, DataPlace, DriverCeiling, GuaranteeClass, IdleResult, KneeResult, MachineFacts,
+    ObjectiveOutcome, OperationResult, OutageResult, RestartResult, StormResult, StreamResult,
+};
 
 /// The version of the record's format that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// One benchmark run, as stored in `run.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     /// Always [`FORMAT_VERSION`] in a record that this crate read.
     pub format_version: u32,
@@ -29,12 +33,15 @@ pub struct RunRecord {
     /// What was asked for but did not run.
     pub skipped: Vec<SkippedBroker>,
     /// What a reader must know to trust the figures, e.g. that the generator was the bottleneck.
-    #[serde(default)]
     pub warnings: Vec<String>,
+    /// What the configuration asserts, and what came of it.
+    pub objectives: Vec<ObjectiveOutcome>,
+    /// How fast the load generator's drivers are against nothing.
+    pub ceilings: Vec<DriverCeiling>,
 }
 
 /// Whether a run's subject is a broker or a bound to compare brokers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BrokerKind {
     /// A message broker.
@@ -44,7 +51,7 @@ pub enum BrokerKind {
 }
 
 /// Everything measured of one broker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BrokerRun {
     /// The name in tables and legends, unique within the run, e.g. `tandem-mio`.
     pub name: String,
@@ -56,21 +63,28 @@ pub struct BrokerRun {
     pub command_line: Vec<String>,
     /// The driver that spoke to it, e.g. `native` or `mqtt5`.
     pub driver: String,
-    /// What an acknowledgement promised, e.g. `in memory` or `after fdatasync`.
-    pub guarantee: String,
+    /// What an acknowledgement promised.
+    pub guarantee: GuaranteeClass,
+    /// The whole configuration file that it ran with; `None` if it had none.
+    pub config_text: Option<String>,
     /// Where it kept its messages; `None` if it had no directory.
-    #[serde(default)]
     pub data_place: Option<DataPlace>,
     /// Acknowledged operations.
     pub operations: Vec<OperationResult>,
     /// Streams.
     pub streams: Vec<StreamResult>,
     /// Backlogs.
-    #[serde(default)]
     pub backlogs: Vec<BacklogResult>,
     /// Restarts.
-    #[serde(default)]
     pub restarts: Vec<RestartResult>,
+    /// Storms of connections.
+    pub storms: Vec<StormResult>,
+    /// Idle connections.
+    pub idles: Vec<IdleResult>,
+    /// Outages under load.
+    pub outages: Vec<OutageResult>,
+    /// Searches for the highest rate that it sustains.
+    pub knees: Vec<KneeResult>,
     /// The broker process over time.
     pub resources: Vec<ResourceSample>,
     /// When its phases began.
@@ -78,7 +92,7 @@ pub struct BrokerRun {
 }
 
 /// The broker process at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceSample {
     /// Since this broker's run started.
     pub t_ns: u64,
@@ -93,7 +107,7 @@ pub struct ResourceSample {
 }
 
 /// The moment a phase of the run began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseMark {
     /// Since this broker's run started.
     pub t_ns: u64,
@@ -102,7 +116,7 @@ pub struct PhaseMark {
 }
 
 /// A broker that was asked for but did not run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkippedBroker {
     /// Its name.
     pub name: String,

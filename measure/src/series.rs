@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{HistogramTag, LatencySummary};
+use crate::{
+    CellResources, GeneratorFigures, HistogramTag, Latency, LatencySummary, OperationRound, Round,
+    StreamLatencies, StreamLoad, TimelinePoint, Verdict,
+};
 
 /// `count` things in `duration_ns`, as a rate per second; 0 if no time passed.
 #[must_use]
@@ -19,7 +23,9 @@ pub fn rate_per_s(count: u64, duration_ns: u64) -> f64 {
 /// The name of an operation that a client asks of a broker and waits for.
 ///
 /// The usual ones are constants here; a driver may measure others.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct OperationName(Cow<'static, str>);
 
@@ -55,7 +61,7 @@ impl fmt::Display for OperationName {
 }
 
 /// One operation at one number of clients, each with one request outstanding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationResult {
     /// What was asked of the broker.
     pub operation: OperationName,
@@ -73,10 +79,18 @@ pub struct OperationResult {
     pub latency: LatencySummary,
     /// The histogram behind `latency`, in `histograms.hlog`.
     pub histogram: HistogramTag,
+    /// Whether the result may be believed.
+    pub verdict: Verdict,
+    /// What the broker used; `None` without a process.
+    pub resources: Option<CellResources>,
+    /// Its repeats, one by one.
+    pub rounds: Vec<OperationRound>,
 }
 
 /// How a stream's publishers and subscribers are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum StreamPattern {
     /// One publisher, one subscriber.
     #[serde(rename = "1→1")]
@@ -93,7 +107,9 @@ pub enum StreamPattern {
 }
 
 /// A stream's arrangement with its numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct StreamShape {
     /// The arrangement; follows from the numbers.
     pub pattern: StreamPattern,
@@ -123,36 +139,29 @@ impl fmt::Display for StreamShape {
     }
 }
 
-/// How hard a stream's publishers push.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StreamLoad {
-    /// As fast as the broker takes it.
-    Saturating,
-    /// At this many messages per second over all publishers, whatever the broker does.
-    RatePerS(f64),
-}
-
-impl fmt::Display for StreamLoad {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Saturating => f.pad("saturating"),
-            Self::RatePerS(rate) => f.pad(&format!("{rate} msgs/s")),
-        }
-    }
-}
-
 /// One stream of messages from publishers to subscribers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamResult {
+    /// Its name in tables, the same for every broker, e.g. `stream 1→50, 100 B, saturating`.
+    pub label: String,
     /// Who sends to whom.
     pub shape: StreamShape,
-    /// The size of each payload.
+    /// How many topics the messages were spread over.
+    pub topics: u32,
+    /// Whether subscribers subscribed by a wildcard.
+    pub wildcard: bool,
+    /// How many of the subscribers read slowly on purpose.
+    pub slow_subscribers: u32,
+    /// The size of each payload; the mean where sizes differ.
     pub payload_bytes: u64,
     /// How hard the publishers pushed.
     pub load: StreamLoad,
+    /// The mean rate that was to be sent; `None` where the broker's pace decided.
+    pub offered_per_s: Option<f64>,
     /// Messages that the publishers sent.
     pub messages_sent: u64,
+    /// Messages sent more than 1 ms after they were due.
+    pub late_sends: u64,
     /// Deliveries that would have been right: messages sent, once for each of their subscribers.
     pub messages_expected: u64,
     /// Deliveries that arrived, duplicates included.
@@ -165,6 +174,13 @@ pub struct StreamResult {
     pub reordered: u64,
     /// Deliveries whose payload was not the one sent.
     pub corrupted: u64,
+    /// Deliveries that came only after the time that was given to them.
+    pub late: u64,
+    /// Which publishers' messages went wrong at which subscribers; only pairs with faults, and at
+    /// most [`FAULTY_PAIRS_MAX`].
+    pub pairs: Vec<PairFaults>,
+    /// Pairs with faults beyond those.
+    pub pairs_left_off: u64,
     /// From the first message sent to the last delivery, or, where there are no subscribers, to
     /// the last acknowledgement.
     pub duration_ns: u64,
@@ -174,19 +190,50 @@ pub struct StreamResult {
     pub delivered_per_s: f64,
     /// Payload bytes delivered per second, summed over all subscribers.
     pub delivered_bytes_per_s: f64,
-    /// From sending a message, or from when it was due at a fixed rate, to its delivery.
-    pub latency: LatencySummary,
-    /// The histogram behind `latency`, in `histograms.hlog`.
-    pub histogram: HistogramTag,
+    /// From when, and to when, messages took how long.
+    pub latencies: StreamLatencies,
     /// `delivered_per_s` over that of the byte pipe in the same run; `None` if it did not run.
     pub ratio_to_ceiling: Option<f64>,
     /// What the publishers were told, if they asked; `None` if they did not.
-    #[serde(default)]
     pub acknowledged: Option<Acknowledged>,
+    /// Whether the result may be believed.
+    pub verdict: Verdict,
+    /// What the broker used; `None` without a process.
+    pub resources: Option<CellResources>,
+    /// What the load generator used.
+    pub generator: GeneratorFigures,
+    /// Its progress.
+    pub timeline: Vec<TimelinePoint>,
+    /// Its repeats, one by one.
+    pub rounds: Vec<Round>,
 }
 
-/// The acknowledgements of a stream whose publishers want them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Pairs of publisher and subscriber that a [`StreamResult`] names.
+pub const FAULTY_PAIRS_MAX: usize = 100;
+
+/// What went wrong between one publisher and one subscriber; the counts are those of
+/// [`StreamResult`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PairFaults {
+    /// The publisher, from 0.
+    pub producer: u32,
+    /// The subscriber, from 0.
+    pub subscriber: u32,
+    /// Expected deliveries that never arrived.
+    pub lost: u64,
+    /// Deliveries of a message that had already been delivered.
+    pub duplicated: u64,
+    /// Deliveries that came after a later message.
+    pub reordered: u64,
+    /// Deliveries whose payload was not the one sent.
+    pub corrupted: u64,
+    /// Deliveries that came only after the time that was given to them.
+    pub late: u64,
+}
+
+/// The acknowledgements of a stream whose publishers want them; how long they took is
+/// [`StreamLatencies::acknowledgement`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Acknowledged {
     /// Publications that each publisher had under way at once.
     pub in_flight: u32,
@@ -198,10 +245,6 @@ pub struct Acknowledged {
     pub per_s: f64,
     /// Payload bytes acknowledged per second.
     pub bytes_per_s: f64,
-    /// From sending a message to its acknowledgement.
-    pub latency: LatencySummary,
-    /// The histogram behind `latency`, in `histograms.hlog`.
-    pub histogram: HistogramTag,
     /// `per_s` over that of the disk alone in the same run; `None` if that was not measured.
     pub ratio_to_disk: Option<f64>,
 }
@@ -211,6 +254,12 @@ impl StreamResult {
     #[must_use]
     pub fn is_faultless(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.reordered == 0 && self.corrupted == 0
+    }
+
+    /// The latency to compare brokers by: of deliveries, or, where nobody read, of acknowledgements.
+    #[must_use]
+    pub fn headline(&self) -> Option<&Latency> {
+        self.latencies.delivery().or(self.latencies.acknowledgement.as_ref())
     }
 }
 
@@ -227,13 +276,6 @@ mod tests {
         check(1, 50, StreamPattern::OneToMany);
         check(50, 1, StreamPattern::ManyToOne);
         check(8, 8, StreamPattern::ManyToMany);
-    }
-
-    #[test]
-    fn loads_read_as_words_or_rates_in_json() {
-        let json = |load| serde_json::to_string(&load).unwrap();
-        assert_eq!(json(StreamLoad::Saturating), r#""saturating""#);
-        assert_eq!(json(StreamLoad::RatePerS(10_000.0)), r#"{"rate_per_s":10000.0}"#);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::{Acknowledged, BrokerKind, LatencySummary, MeasureError, RunRecord, StreamLoad};
+use crate::{BrokerKind, Latency, LatencySummary, MeasureError, RunRecord, StreamResult};
 
 /// Writes a row for each broker, operation and number of clients, under a header.
 ///
@@ -16,14 +16,14 @@ pub fn write_operations_csv(record: &RunRecord, out: impl Write) -> Result<(), M
             broker: &broker.name,
             kind: broker.kind,
             driver: &broker.driver,
-            guarantee: &broker.guarantee,
+            guarantee: broker.guarantee.name(),
             operation: result.operation.as_str(),
             clients: result.clients,
             count: result.count,
             errors: result.errors,
             duration_ns: result.duration_ns,
             throughput_per_s: result.throughput_per_s,
-            latency: LatencyColumns::of(&result.latency),
+            latency: LatencyColumns::of_summary(&result.latency),
             histogram: result.histogram.as_str(),
         })
     });
@@ -40,14 +40,11 @@ pub fn write_streams_csv(record: &RunRecord, out: impl Write) -> Result<(), Meas
             broker: &broker.name,
             kind: broker.kind,
             driver: &broker.driver,
-            guarantee: &broker.guarantee,
+            guarantee: broker.guarantee.name(),
             publishers: result.shape.publishers,
             subscribers: result.shape.subscribers,
             payload_bytes: result.payload_bytes,
-            load_per_s: match result.load {
-                StreamLoad::Saturating => None,
-                StreamLoad::RatePerS(rate) => Some(rate),
-            },
+            load_per_s: result.load.offered_per_s(),
             messages_sent: result.messages_sent,
             messages_expected: result.messages_expected,
             messages_received: result.messages_received,
@@ -60,9 +57,9 @@ pub fn write_streams_csv(record: &RunRecord, out: impl Write) -> Result<(), Meas
             delivered_per_s: result.delivered_per_s,
             delivered_bytes_per_s: result.delivered_bytes_per_s,
             ratio_to_ceiling: result.ratio_to_ceiling,
-            latency: LatencyColumns::of(&result.latency),
-            histogram: result.histogram.as_str(),
-            acknowledged: AcknowledgedColumns::of(result.acknowledged.as_ref()),
+            latency: LatencyColumns::of(result.latencies.delivery()),
+            histogram: result.latencies.delivery().map(|latency| latency.histogram.as_str()),
+            acknowledged: AcknowledgedColumns::of(result),
         })
     });
     write_rows("streams.csv", &STREAM_COLUMNS, rows, out)
@@ -196,7 +193,7 @@ struct StreamRow<'a> {
     delivered_bytes_per_s: f64,
     ratio_to_ceiling: Option<f64>,
     latency: LatencyColumns,
-    histogram: &'a str,
+    histogram: Option<&'a str>,
     acknowledged: AcknowledgedColumns,
 }
 
@@ -213,24 +210,25 @@ struct AcknowledgedColumns {
 }
 
 impl AcknowledgedColumns {
-    fn of(acknowledged: Option<&Acknowledged>) -> Self {
-        let Some(acknowledged) = acknowledged else { return Self::default() };
+    fn of(stream: &StreamResult) -> Self {
+        let Some(acknowledged) = &stream.acknowledged else { return Self::default() };
+        let latency = stream.latencies.acknowledgement.as_ref().map(|latency| &latency.summary);
         Self {
             acks_in_flight: Some(acknowledged.in_flight),
             acknowledged: Some(acknowledged.messages),
             acknowledged_per_s: Some(acknowledged.per_s),
             acknowledged_bytes_per_s: Some(acknowledged.bytes_per_s),
-            ack_p50_ns: acknowledged.latency.p50_ns,
-            ack_p99_ns: acknowledged.latency.p99_ns,
-            ack_p99_9_ns: acknowledged.latency.p99_9_ns,
+            ack_p50_ns: latency.and_then(|latency| latency.p50_ns),
+            ack_p99_ns: latency.and_then(|latency| latency.p99_ns),
+            ack_p99_9_ns: latency.and_then(|latency| latency.p99_9_ns),
             ratio_to_disk: acknowledged.ratio_to_disk,
         }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct LatencyColumns {
-    latency_count: u64,
+    latency_count: Option<u64>,
     mean_ns: Option<f64>,
     min_ns: Option<u64>,
     p50_ns: Option<u64>,
@@ -242,9 +240,13 @@ struct LatencyColumns {
 }
 
 impl LatencyColumns {
-    fn of(summary: &LatencySummary) -> Self {
+    fn of(latency: Option<&Latency>) -> Self {
+        latency.map_or_else(Self::default, |latency| Self::of_summary(&latency.summary))
+    }
+
+    fn of_summary(summary: &LatencySummary) -> Self {
         Self {
-            latency_count: summary.count,
+            latency_count: Some(summary.count),
             mean_ns: summary.mean_ns,
             min_ns: summary.min_ns,
             p50_ns: summary.p50_ns,

@@ -26,7 +26,7 @@ impl Promises {
     /// What a broker promises, if it must be told.
     pub(crate) fn of_broker(self, broker: &BrokerRun) -> Option<&str> {
         let told = self == Self::Different && broker.kind == BrokerKind::Broker;
-        told.then_some(broker.guarantee.as_str())
+        told.then(|| broker.guarantee.label())
     }
 
     /// A broker's name in legends and beside bars.

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use measure::{BrokerRun, OperationName, OperationResult, StreamLoad, StreamResult, StreamShape};
+use measure::{
+    Arrivals, BrokerRun, OperationName, OperationResult, StreamLoad, StreamResult, StreamShape,
+};
 
 use crate::quantity::{Quantity, grouped};
 
 /// What makes two stream results comparable.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StreamKey {
+    pub(crate) label: String,
     pub(crate) shape: StreamShape,
     pub(crate) payload_bytes: u64,
     pub(crate) load: StreamLoad,
@@ -19,9 +22,10 @@ pub(crate) struct StreamKey {
 impl StreamKey {
     pub(crate) fn of(result: &StreamResult) -> Self {
         Self {
+            label: result.label.clone(),
             shape: result.shape,
             payload_bytes: result.payload_bytes,
-            load: result.load,
+            load: result.load.clone(),
             acks_in_flight: result.acknowledged.as_ref().map(|acks| acks.in_flight),
         }
     }
@@ -32,9 +36,12 @@ impl StreamKey {
     }
 
     pub(crate) fn load_label(&self) -> String {
-        match self.load {
+        match &self.load {
             StreamLoad::Saturating => "full load".to_owned(),
-            StreamLoad::RatePerS(rate) => format!("{}/s", Quantity::Rate.tick(rate)),
+            StreamLoad::Open { rate_per_s: rate, arrivals: Arrivals::Constant } => {
+                format!("{}/s", Quantity::Rate.tick(*rate))
+            }
+            other => other.to_string(),
         }
     }
 }

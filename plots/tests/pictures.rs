@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
 
-use measure::{HistogramSet, LatencyHistogram, ResultsDir, RunRecord};
+use measure::{
+    GuaranteeClass, HistogramSet, LatencyHistogram, ResultsDir, RunRecord, StreamLatencies,
+};
 use plots::{Picture, PictureData, Rendered, pictures, render};
 use roxmltree::Document;
 use synthetic::synthetic_run;
@@ -164,9 +166,10 @@ fn long_names_and_many_faults_get_the_whole_width() {
 #[test]
 fn brokers_that_promise_different_things_are_shown_with_their_promises() {
     let (mut record, histograms) = synthetic_run();
-    record.brokers[1].guarantee = "after fdatasync".to_owned();
+    record.brokers[1].guarantee = GuaranteeClass::Synced;
     check(&record, &histograms, |picture| {
-        let shown = texts(picture).iter().any(|text| text.contains("tandem-mio · after fdatasync"));
+        let shown =
+            texts(picture).iter().any(|text| text.contains("tandem-mio · acknowledged after sync"));
         // Charts over time are titled by process.
         assert!(shown || picture.name() == "resources", "{}", picture.name());
     });
@@ -251,7 +254,7 @@ fn zeros_everywhere_draw_without_panic() {
         }
         for result in &mut broker.streams {
             (result.messages_expected, result.lost, result.delivered_per_s) = (0, 0, 0.0);
-            result.latency = LatencyHistogram::new().summary();
+            result.latencies = StreamLatencies::default();
             result.ratio_to_ceiling = None;
             if let Some(acknowledged) = &mut result.acknowledged {
                 (acknowledged.per_s, acknowledged.bytes_per_s) = (0.0, 0.0);

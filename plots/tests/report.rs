@@ -2,7 +2,7 @@
 
 mod synthetic;
 
-use measure::{HistogramSet, RunRecord};
+use measure::{GuaranteeClass, HistogramSet, RunRecord};
 use plots::{pictures, report_html};
 use synthetic::synthetic_run;
 
@@ -44,10 +44,10 @@ fn the_best_is_found_among_those_who_promise_the_same() {
     let best =
         |record: &RunRecord| report(record, &histograms).matches("<strong class=\"best\">").count();
     let alike = best(&record);
-    record.brokers[0].guarantee = "after fdatasync".to_owned();
+    record.brokers[0].guarantee = GuaranteeClass::Synced;
     assert!(best(&record) > alike, "of two promises each has a best");
     let html = report(&record, &histograms);
-    assert!(html.contains("tandem-threaded<small>after fdatasync</small>"));
+    assert!(html.contains("tandem-threaded<small>acknowledged after sync</small>"));
 }
 
 #[test]

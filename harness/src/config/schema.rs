@@ -1,8 +1,9 @@
 //! The JSON Schema of configurations, for editors: completion, descriptions, and errors as one types.
 
-use super::GuaranteeClass;
+use super::guarantee::FORMER_TEXTS;
 use super::keys::ConfigKeys;
 use crate::drivers::{DriverKind, MqttVersion, Operation};
+use measure::GuaranteeClass;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -65,15 +66,18 @@ impl JsonSchema for MqttVersion {
     }
 }
 
-impl JsonSchema for GuaranteeClass {
+/// How `measure::GuaranteeClass` is written.
+pub(super) struct GuaranteeName;
+
+impl JsonSchema for GuaranteeName {
     fn schema_name() -> Cow<'static, str> {
         "Guarantee".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let classes = Self::ALL.map(|class| (class.name(), class.label()));
+        let classes = GuaranteeClass::ALL.map(|class| (class.name(), class.label()));
         // Texts that configurations had before there were classes.
-        let texts = Self::FORMER_TEXTS.map(|(text, _)| (text, "the name that it had before"));
+        let texts = FORMER_TEXTS.map(|(text, _)| (text, "the name that it had before"));
         one_of(classes.into_iter().chain(texts))
     }
 }

@@ -3,10 +3,10 @@
 use super::publisher::share;
 use super::streams::{StreamRun, connect_publishers, run_connected};
 use super::{Extent, LoadError, Phase, Surroundings};
+use crate::config::LoadChoice;
 use crate::drivers::{Driver, Held, Received, StreamSpec, StreamSubscriber};
 use crate::intake::Intake;
 use crate::ledger::Faults;
-use measure::StreamLoad;
 use protocol::{LagPolicy, PublishAck};
 
 /// How long a reader waits for the next message of a backlog before the rest counts as lost.
@@ -88,7 +88,7 @@ pub fn build_backlog(
         publishers: backlog.publishers,
         subscribers: 0,
         acks: Some(backlog.acks),
-        load: StreamLoad::Saturating,
+        load: LoadChoice::Saturating,
         extent: Extent::Count(backlog.messages),
         warmup_ns: 0,
     };

@@ -3,10 +3,11 @@
 use super::streams::{Sending, StreamRun};
 use super::{Extent, LoadError, Together};
 use crate::clock::Clock;
+use crate::config::LoadChoice;
 use crate::drivers::{DriverError, StreamPublisher};
 use crate::message::BatchStamp;
 use crate::pace::Pace;
-use measure::{LatencyHistogram, StreamLoad};
+use measure::LatencyHistogram;
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::atomic::Ordering;
@@ -46,7 +47,7 @@ pub(super) struct Publisher<'a> {
 
 impl Publisher<'_> {
     pub(super) fn run(self, mut client: Box<dyn StreamPublisher>) -> Option<Published> {
-        if self.stream.load != StreamLoad::Saturating {
+        if self.stream.load != LoadChoice::Saturating {
             // Where the kernel refuses, messages are later, which the latencies show.
             let _refused = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
         }
@@ -75,10 +76,10 @@ impl Publisher<'_> {
         let start_ns = self.clock.now_ns();
         let mut acks = self.stream.acks.map(|max| Acks::new(max, self.clock));
         let published = match self.stream.load {
-            StreamLoad::Saturating => {
+            LoadChoice::Saturating => {
                 self.saturate(client, extent, first_sequence, start_ns, acks.as_mut())
             }
-            StreamLoad::RatePerS(rate_per_s) => {
+            LoadChoice::RatePerS(rate_per_s) => {
                 let publishers = self.stream.publishers;
                 let pace = Pace::new(rate_per_s, self.producer, publishers, start_ns);
                 self.keep_pace(client, extent, first_sequence, pace)

@@ -3,10 +3,11 @@
 use super::publisher::{Published, Publisher};
 use super::subscriber::Subscriber;
 use super::{Extent, Guard, LoadError, Phase, Surroundings, Together, join, merged};
+use crate::config::LoadChoice;
 use crate::drivers::{Driver, DriverError, StreamPublisher, StreamSpec, StreamSubscriber};
 use crate::intake::{Intake, Span};
 use crate::ledger::Faults;
-use measure::{LatencyHistogram, StreamLoad};
+use measure::LatencyHistogram;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// One stream to run.
@@ -21,7 +22,7 @@ pub struct StreamRun {
     /// Publications of each publisher under way at once; `None`: none are acknowledged.
     pub acks: Option<u32>,
     /// How hard the publishers push.
-    pub load: StreamLoad,
+    pub load: LoadChoice,
     /// Messages over all publishers, or how long they go on.
     pub extent: Extent,
     /// How long to go on beforehand, unrecorded.

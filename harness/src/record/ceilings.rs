@@ -21,7 +21,7 @@ pub fn relate_to_disk(brokers: &mut [BrokerRun], disk_driver: &str) {
     let Some(disk) = brokers.iter_mut().find(|broker| broker.driver == disk_driver) else {
         return;
     };
-    let guarantee = disk.guarantee.clone();
+    let guarantee = disk.guarantee;
     let ceilings: BTreeMap<String, f64> =
         disk_figures(disk).map(|(series, per_s, _)| (series, per_s)).collect();
     for broker in brokers.iter_mut().filter(|broker| broker.guarantee == guarantee) {
@@ -71,9 +71,9 @@ mod tests {
     use crate::config::Config;
     use crate::plan::Plan;
     use crate::record::{BacklogRound, Measured, PassRound};
-    use measure::HistogramSet;
+    use measure::{GuaranteeClass, HistogramSet};
 
-    fn broker(driver: &str, guarantee: &str, duration_ns: u64) -> BrokerRun {
+    fn broker(driver: &str, guarantee: GuaranteeClass, duration_ns: u64) -> BrokerRun {
         let config = Config::parse(
             "name = \"r\"\n[[brokers]]\nname = \"d\"\ndriver = \"disk\"\n\
              [[backlogs]]\npayload_bytes = [16]\nmessages = 10\ndrains = [\"warm\"]\n",
@@ -86,16 +86,16 @@ mod tests {
         let round = BacklogRound { resident_bytes_before: None, build: pass, drains };
         measured.add_backlog(0, round);
         let mut run = measured.record(&plan, &mut HistogramSet::new());
-        (run.driver, run.guarantee) = (driver.to_owned(), guarantee.to_owned());
+        (run.driver, run.guarantee) = (driver.to_owned(), guarantee);
         run
     }
 
     #[test]
     fn backlogs_are_related_to_the_disk_where_the_promise_is_the_same() {
         let mut brokers = [
-            broker("disk", "after fdatasync", 100),
-            broker("tandem-native", "after fdatasync", 200),
-            broker("tandem-native", "in memory", 50),
+            broker("disk", GuaranteeClass::Synced, 100),
+            broker("tandem-native", GuaranteeClass::Synced, 200),
+            broker("tandem-native", GuaranteeClass::InMemory, 50),
         ];
         relate_to_disk(&mut brokers, "disk");
         let ratios: Vec<_> = brokers

@@ -6,14 +6,15 @@ mod piles;
 pub use ceilings::{relate_to_ceiling, relate_to_disk};
 pub use piles::{BacklogRound, PassRound, RestartRound};
 
-use crate::config::LagPolicyChoice;
+use crate::config::{LagPolicyChoice, LoadChoice};
 use crate::ledger::Faults;
 use crate::load::{AckOutcome, OperationOutcome, StreamOutcome};
 use crate::plan::{BrokerPlan, OperationCell, StreamCell};
 use crate::process::ProcessSamples;
 use measure::{
-    Acknowledged, BrokerRun, DataPlace, HistogramSet, LatencyHistogram, LoggedHistogram,
-    OperationResult, StreamResult, rate_per_s,
+    Acknowledged, BrokerRun, DataPlace, GeneratorFigures, HistogramSet, Latency, LatencyHistogram,
+    LoggedHistogram, OperationResult, StreamLatencies, StreamLoad, StreamResult, Verdict,
+    rate_per_s,
 };
 use piles::{BacklogSum, RestartSum};
 use std::time::Duration;
@@ -143,12 +144,17 @@ impl Measured {
             version: self.version,
             command_line: self.command_line,
             driver: broker.driver.name().to_owned(),
-            guarantee: broker.guarantee.label().to_owned(),
+            guarantee: broker.guarantee,
+            config_text: broker.config_file.clone(),
             data_place: self.data_place,
             operations,
             streams,
             backlogs,
             restarts,
+            storms: vec![],
+            idles: vec![],
+            outages: vec![],
+            knees: vec![],
             resources: self.samples.resources,
             marks: self.samples.marks,
         }
@@ -224,6 +230,9 @@ impl OperationSum {
             throughput_per_s: rate_per_s(outcome.count, outcome.duration_ns),
             latency: outcome.latencies.summary(),
             histogram: cell.tag(broker),
+            verdict: Verdict::default(),
+            resources: None,
+            rounds: vec![],
         }
     }
 }
@@ -247,10 +256,17 @@ impl StreamSum {
     fn result(&self, cell: &StreamCell, broker: &str) -> StreamResult {
         let outcome = &self.outcome;
         let delivered_per_s = rate_per_s(outcome.received, outcome.duration_ns);
+        let load = StreamLoad::from(cell.load);
         StreamResult {
+            label: cell.label(),
             shape: cell.shape,
+            topics: 1,
+            wildcard: false,
+            slow_subscribers: 0,
             payload_bytes: cell.payload_bytes as u64,
-            load: cell.load,
+            offered_per_s: load.offered_per_s(),
+            load,
+            late_sends: 0,
             messages_sent: outcome.sent,
             messages_expected: outcome.expected,
             messages_received: outcome.received,
@@ -258,28 +274,47 @@ impl StreamSum {
             duplicated: outcome.faults.duplicated,
             reordered: outcome.faults.reordered,
             corrupted: outcome.faults.corrupted,
+            late: 0,
+            pairs: vec![],
+            pairs_left_off: 0,
             duration_ns: outcome.duration_ns,
             sent_per_s: rate_per_s(outcome.sent, outcome.duration_ns),
             delivered_per_s,
             delivered_bytes_per_s: delivered_per_s * cell.payload_bytes as f64,
-            latency: outcome.latencies.summary(),
-            histogram: cell.tag(broker),
+            latencies: self.latencies(cell, broker),
             ratio_to_ceiling: None,
             acknowledged: outcome
                 .acknowledged
                 .as_ref()
                 .zip(cell.acks)
-                .map(|(acks, in_flight)| acknowledged(acks, in_flight, cell, broker)),
+                .map(|(acks, in_flight)| acknowledged(acks, in_flight, cell)),
+            verdict: Verdict::default(),
+            resources: None,
+            generator: GeneratorFigures::default(),
+            timeline: vec![],
+            rounds: vec![],
         }
+    }
+
+    /// At a fixed rate deliveries are timed from when messages were due, otherwise from when they
+    /// were sent.
+    fn latencies(&self, cell: &StreamCell, broker: &str) -> StreamLatencies {
+        let outcome = &self.outcome;
+        let delivery = (cell.shape.subscribers > 0)
+            .then(|| Latency { summary: outcome.latencies.summary(), histogram: cell.tag(broker) });
+        let (service, response) = match cell.load {
+            LoadChoice::Saturating => (delivery, None),
+            LoadChoice::RatePerS(_) => (None, delivery),
+        };
+        let acknowledgement = outcome.acknowledged.as_ref().map(|acks| Latency {
+            summary: acks.latencies.summary(),
+            histogram: cell.acks_tag(broker),
+        });
+        StreamLatencies { acknowledgement, service, response, ..StreamLatencies::default() }
     }
 }
 
-fn acknowledged(
-    outcome: &AckOutcome,
-    in_flight: u32,
-    cell: &StreamCell,
-    broker: &str,
-) -> Acknowledged {
+fn acknowledged(outcome: &AckOutcome, in_flight: u32, cell: &StreamCell) -> Acknowledged {
     let per_s = rate_per_s(outcome.messages, outcome.duration_ns);
     Acknowledged {
         in_flight,
@@ -287,8 +322,6 @@ fn acknowledged(
         duration_ns: outcome.duration_ns,
         per_s,
         bytes_per_s: per_s * cell.payload_bytes as f64,
-        latency: outcome.latencies.summary(),
-        histogram: cell.acks_tag(broker),
         ratio_to_disk: None,
     }
 }

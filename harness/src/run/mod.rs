@@ -98,6 +98,8 @@ pub fn run(
         brokers: parts.record_brokers,
         skipped: parts.skipped,
         warnings,
+        objectives: vec![],
+        ceilings: vec![],
     };
     let Parts { histograms, breaches, failures, .. } = parts;
     Ok(Finished { record, histograms, breaches, failures })

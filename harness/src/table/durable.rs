@@ -34,7 +34,7 @@ fn acknowledged_cell(
     let mut lines = vec![
         rate_and_ratio(acks.per_s, acks.ratio_to_disk),
         format!("{}/s", bytes(acks.bytes_per_s)),
-        percentiles(&acks.latency),
+        percentiles(stream.latencies.acknowledgement.as_ref().map(|latency| &latency.summary)),
     ];
     lines.extend(cpu_each(broker, stream, acks.messages));
     if stream.shape.subscribers > 0 {

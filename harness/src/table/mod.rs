@@ -6,12 +6,10 @@ use crate::load::Phase;
 use crate::run::phase_label;
 use comfy_table::{CellAlignment, Table, presets};
 use measure::{
-    BrokerRun, LatencySummary, OperationResult, ResourceSample, RunRecord, StreamResult,
+    BrokerRun, GuaranteeClass, LatencySummary, OperationResult, ResourceSample, RunRecord,
+    StreamResult,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The guarantee of those whose answers promise nothing.
-const NO_GUARANTEE: &str = "none";
 
 /// What stands where nothing was measured.
 const NOT_MEASURED: &str = "–";
@@ -68,8 +66,8 @@ impl Rows {
     ) -> Table {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL);
-        let guarantees: BTreeSet<&str> =
-            columns.iter().map(|(broker, _)| broker.guarantee.as_str()).collect();
+        let guarantees: BTreeSet<GuaranteeClass> =
+            columns.iter().map(|(broker, _)| broker.guarantee).collect();
         let names = columns.iter().map(|(broker, _)| match guarantees.len() {
             0..=1 => broker.name.clone(),
             _ => format!("{}\n{}", broker.name, broker.guarantee),
@@ -122,12 +120,12 @@ fn operations_table(record: &RunRecord, ceiling: Option<&BrokerRun>) -> Option<S
 
 /// Whether a ceiling bounds a broker: it promises the same, or, as a byte pipe, nothing at all.
 fn promise_alike(ceiling: &BrokerRun, broker: &BrokerRun) -> bool {
-    ceiling.guarantee == NO_GUARANTEE || ceiling.guarantee == broker.guarantee
+    ceiling.guarantee == GuaranteeClass::AtMostOnce || ceiling.guarantee == broker.guarantee
 }
 
 fn operation_cell(result: &OperationResult, ratio: Option<f64>) -> String {
     let mut lines =
-        vec![rate_and_ratio(result.throughput_per_s, ratio), percentiles(&result.latency)];
+        vec![rate_and_ratio(result.throughput_per_s, ratio), percentiles(Some(&result.latency))];
     if result.errors > 0 {
         lines.push(format!("{} errors", result.errors));
     }
@@ -168,7 +166,7 @@ fn delivered(broker: &BrokerRun) -> impl Iterator<Item = &StreamResult> {
 fn stream_cell(broker: &BrokerRun, result: &StreamResult) -> String {
     let mut lines = vec![
         rate_and_ratio(result.delivered_per_s, result.ratio_to_ceiling),
-        percentiles(&result.latency),
+        percentiles(result.latencies.delivery().map(|latency| &latency.summary)),
     ];
     lines.extend(cpu_each(broker, result, result.messages_received));
     lines.extend(faults([result.lost, result.duplicated, result.reordered, result.corrupted]));
@@ -191,13 +189,6 @@ fn cpu_each(broker: &BrokerRun, result: &StreamResult, messages: u64) -> Option<
 /// Processor time of the broker between the marks of the stream's beginning and end, over all
 /// rounds.
 fn cpu_ns_of_stream(broker: &BrokerRun, result: &StreamResult) -> Option<u64> {
-    let StreamResult { shape, payload_bytes, load, .. } = result;
-    let label = match &result.acknowledged {
-        None => format!("stream {shape}, {payload_bytes} B, {load}"),
-        Some(acks) => {
-            format!("stream {shape}, {payload_bytes} B, {load}, {} in flight", acks.in_flight)
-        }
-    };
     let used_at = |wanted: String| {
         let marks = broker.marks.iter().filter(move |mark| mark.label == wanted);
         marks.filter_map(|mark| {
@@ -205,8 +196,8 @@ fn cpu_ns_of_stream(broker: &BrokerRun, result: &StreamResult) -> Option<u64> {
             Some(cpu_ns(sample))
         })
     };
-    let starts = used_at(phase_label(&label, Phase::Measured));
-    let ends = used_at(phase_label(&label, Phase::Over));
+    let starts = used_at(phase_label(&result.label, Phase::Measured));
+    let ends = used_at(phase_label(&result.label, Phase::Over));
     starts.zip(ends).map(|(start, end)| end.saturating_sub(start)).reduce(|sum, next| sum + next)
 }
 
@@ -231,13 +222,14 @@ fn time(time_ns: u64) -> String {
     with_prefix(time_ns as f64, &units)
 }
 
-fn percentiles(latency: &LatencySummary) -> String {
+fn percentiles(latency: Option<&LatencySummary>) -> String {
     let shown = |latency_ns: Option<u64>| match latency_ns {
         Some(latency_ns) => time(latency_ns),
         // Too few samples lie beyond it to speak of a percentile.
         None => NOT_MEASURED.to_owned(),
     };
-    format!("{} / {}", shown(latency.p50_ns), shown(latency.p99_ns))
+    let [p50_ns, p99_ns] = latency.map_or([None; 2], |latency| [latency.p50_ns, latency.p99_ns]);
+    format!("{} / {}", shown(p50_ns), shown(p99_ns))
 }
 
 /// Three significant digits in the largest unit that the value reaches.
@@ -259,9 +251,9 @@ mod tests {
     use super::*;
     use measure::{
         Acknowledged, BacklogDrain, BacklogPass, BacklogResult, BrokerKind, DataPlace,
-        DeliveryFaults, FORMAT_VERSION, HistogramTag, LatencyHistogram, MachineFacts,
-        OperationName, PageCache, PhaseMark, RestartResult, SkippedBroker, StopKind, StreamLoad,
-        StreamShape,
+        DeliveryFaults, FORMAT_VERSION, GeneratorFigures, HistogramTag, Latency, LatencyHistogram,
+        MachineFacts, OperationName, PageCache, PhaseMark, RestartResult, SkippedBroker, StopKind,
+        StreamLatencies, StreamLoad, StreamShape, Verdict,
     };
 
     fn latency(p50_us: u64, p99_us: u64) -> LatencySummary {
@@ -269,6 +261,10 @@ mod tests {
         histogram.record_ns_n(p50_us * 1000, 9_800);
         histogram.record_ns_n(p99_us * 1000, 200);
         histogram.summary()
+    }
+
+    fn timed(p50_us: u64, p99_us: u64) -> Latency {
+        Latency { summary: latency(p50_us, p99_us), histogram: HistogramTag::new("t") }
     }
 
     fn operation(clients: u32, throughput_per_s: f64, errors: u64) -> OperationResult {
@@ -281,14 +277,23 @@ mod tests {
             throughput_per_s,
             latency: latency(24, 1_040),
             histogram: HistogramTag::new("t"),
+            verdict: Verdict::default(),
+            resources: None,
+            rounds: vec![],
         }
     }
 
     fn stream(delivered_per_s: f64, lost: u64, ratio_to_ceiling: Option<f64>) -> StreamResult {
         StreamResult {
+            label: "stream 1→50, 100 B, saturating".to_owned(),
             shape: StreamShape::new(1, 50),
+            topics: 1,
+            wildcard: false,
+            slow_subscribers: 0,
             payload_bytes: 100,
             load: StreamLoad::Saturating,
+            offered_per_s: None,
+            late_sends: 0,
             messages_sent: 20_000,
             messages_expected: 1_000_000,
             messages_received: 1_000_000 - lost,
@@ -296,14 +301,24 @@ mod tests {
             duplicated: 0,
             reordered: 0,
             corrupted: 0,
+            late: 0,
+            pairs: vec![],
+            pairs_left_off: 0,
             duration_ns: 1_000_000_000,
             sent_per_s: 20_000.0,
             delivered_per_s,
             delivered_bytes_per_s: delivered_per_s * 100.0,
-            latency: latency(800, 9_700),
-            histogram: HistogramTag::new("t"),
+            latencies: StreamLatencies {
+                service: Some(timed(800, 9_700)),
+                ..StreamLatencies::default()
+            },
             ratio_to_ceiling,
             acknowledged: None,
+            verdict: Verdict::default(),
+            resources: None,
+            generator: GeneratorFigures::default(),
+            timeline: vec![],
+            rounds: vec![],
         }
     }
 
@@ -314,12 +329,17 @@ mod tests {
             version: "0.1.0".to_owned(),
             command_line: vec![],
             driver: driver.to_owned(),
-            guarantee: "in memory".to_owned(),
+            guarantee: GuaranteeClass::InMemory,
+            config_text: None,
             data_place: None,
             operations: vec![],
             streams: vec![],
             backlogs: vec![],
             restarts: vec![],
+            storms: vec![],
+            idles: vec![],
+            outages: vec![],
+            knees: vec![],
             resources: vec![],
             marks: vec![],
         }
@@ -327,7 +347,7 @@ mod tests {
 
     fn record() -> RunRecord {
         let mut pipe = broker("byte-pipe", "byte-pipe");
-        pipe.guarantee = NO_GUARANTEE.to_owned();
+        pipe.guarantee = GuaranteeClass::AtMostOnce;
         pipe.operations = vec![operation(1, 50_000.0, 0)];
         pipe.streams = vec![stream(9_550_000.0, 0, Some(1.0))];
         let mut tandem = broker("tandem-mio", "tandem-native");
@@ -366,6 +386,8 @@ mod tests {
             brokers: vec![tandem, pipe],
             skipped: vec![SkippedBroker { name: "redis".to_owned(), reason: reason.to_owned() }],
             warnings: vec!["the machine was busy".to_owned()],
+            objectives: vec![],
+            ceilings: vec![],
         }
     }
 
@@ -417,7 +439,7 @@ mod tests {
     #[test]
     fn what_is_kept_has_tables_of_its_own_and_says_what_is_promised() {
         let mut tandem = broker("tandem-mio-disk", "tandem-native");
-        tandem.guarantee = "after fdatasync".to_owned();
+        tandem.guarantee = GuaranteeClass::Synced;
         let (file_system, device) = ("ext4".to_owned(), "/dev/vda".to_owned());
         tandem.data_place = Some(DataPlace { root: "/tmp".to_owned(), file_system, device });
         tandem.backlogs = vec![backlog()];
@@ -430,10 +452,9 @@ mod tests {
             duration_ns: 1,
             per_s: 1_500_000.0,
             bytes_per_s: 150e6,
-            latency: latency(700, 2_100),
-            histogram: HistogramTag::new("acks"),
             ratio_to_disk: Some(0.4),
         });
+        acknowledged.latencies.acknowledgement = Some(timed(700, 2_100));
         tandem.streams = vec![acknowledged.clone()];
         let mut memory = broker("tandem-mio", "tandem-native");
         memory.streams = vec![acknowledged];

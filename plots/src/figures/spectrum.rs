@@ -81,7 +81,10 @@ fn operation_chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineCh
 
 fn stream_chart(subjects: &Subjects<'_>, stream: &StreamKey) -> LineChart {
     let title = format!("{stream} · {}", stream.load_label());
-    chart(title, subjects, |broker| stream.result_in(broker).map(|result| &result.histogram))
+    chart(title, subjects, |broker| {
+        let delivery = stream.result_in(broker)?.latencies.delivery()?;
+        Some(&delivery.histogram)
+    })
 }
 
 fn chart(

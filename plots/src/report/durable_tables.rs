@@ -1,6 +1,6 @@
 //! The report's tables of what brokers keep: acknowledgements, backlogs, restarts.
 
-use measure::{BacklogPass, BrokerRun, RestartResult, RunRecord};
+use measure::{BacklogPass, BrokerRun, LatencySummary, RestartResult, RunRecord, StreamResult};
 
 use super::tables::{Cell, Detail, Matrix, dash, heads, latency, latency_figures, row};
 use crate::piles::{BacklogKey, RestartKey, backlog_keys, delivery_faults, restart_keys};
@@ -21,7 +21,10 @@ pub(super) fn acknowledged(record: &RunRecord) -> Matrix {
             let bytes_per_s = Quantity::Bytes.figure(acknowledged.bytes_per_s);
             Some(Cell {
                 figure: format!("{}/s", Quantity::Rate.figure(acknowledged.per_s)),
-                note: format!("{bytes_per_s}/s, p99 {}", latency(acknowledged.latency.p99_ns)),
+                note: format!(
+                    "{bytes_per_s}/s, p99 {}",
+                    latency(of_acks(result).and_then(|acks| acks.p99_ns))
+                ),
                 fault: stream_faults(result),
                 best: false,
                 rank: Some(acknowledged.per_s),
@@ -77,6 +80,11 @@ pub(super) fn restarts(record: &RunRecord) -> Matrix {
     )
 }
 
+/// How long a stream's acknowledgements took.
+fn of_acks(result: &StreamResult) -> Option<&LatencySummary> {
+    result.latencies.acknowledgement.as_ref().map(|latency| &latency.summary)
+}
+
 fn matrix<K: ToString>(
     record: &RunRecord,
     is_shown: impl Fn(&BrokerRun) -> bool,
@@ -99,7 +107,7 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
             let mut row = vec![
                 stream.to_string(),
                 broker.name.clone(),
-                broker.guarantee.clone(),
+                broker.guarantee.to_string(),
                 format!("{}/s", Quantity::Rate.figure(acknowledged.per_s)),
                 format!("{}/s", Quantity::Bytes.figure(acknowledged.bytes_per_s)),
                 Quantity::Ratio.figure_or_dash(acknowledged.ratio_to_disk),
@@ -109,7 +117,7 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
                     _ => format!("{}/s", Quantity::Rate.figure(result.delivered_per_s)),
                 },
             ];
-            row.extend(latency_figures(&acknowledged.latency));
+            row.extend(latency_figures(of_acks(result)));
             Some(row)
         })
     });
@@ -140,7 +148,7 @@ pub(super) fn backlog_details(record: &RunRecord) -> Detail {
     let rows = backlog_keys(&record.brokers).into_iter().flat_map(|key| {
         record.brokers.iter().filter_map(move |broker| {
             let (pass, fault) = key.result_in(broker)?;
-            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.clone()];
+            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.to_string()];
             Some(subject.into_iter().chain(pass_figures(pass, fault)).collect())
         })
     });
@@ -174,7 +182,7 @@ pub(super) fn restart_details(record: &RunRecord) -> Detail {
     let rows = restart_keys(&record.brokers).into_iter().flat_map(|key| {
         record.brokers.iter().filter_map(move |broker| {
             let result = key.result_in(broker)?;
-            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.clone()];
+            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.to_string()];
             Some(subject.into_iter().chain(restart_figures(result)).collect())
         })
     });

@@ -135,7 +135,7 @@ struct Broker<'a> {
     kind: &'static str,
     version: &'a str,
     driver: &'a str,
-    guarantee: &'a str,
+    guarantee: &'static str,
     /// What file system its messages were on.
     data_place: Option<String>,
     command_line: String,
@@ -156,7 +156,7 @@ impl<'a> Broker<'a> {
             },
             version: &broker.version,
             driver: &broker.driver,
-            guarantee: &broker.guarantee,
+            guarantee: broker.guarantee.label(),
             data_place: broker.data_place.as_ref().map(ToString::to_string),
             command_line: broker.command_line.join(" "),
             processor_time: or_dash(samples.last().map(|sample| {

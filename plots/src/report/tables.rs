@@ -77,12 +77,12 @@ pub(super) fn fixed_rate(record: &RunRecord) -> Matrix {
     streams.retain(|stream| stream.load != StreamLoad::Saturating);
     let label = |stream: &StreamKey| format!("{stream} at {}", stream.load_label());
     stream_matrix(record, &streams, label, |stream, result| Cell {
-        figure: format!("p99 {}", latency(result.latency.p99_ns)),
-        note: format!("p50 {}", latency(result.latency.p50_ns)),
+        figure: format!("p99 {}", latency(of_deliveries(result).and_then(|it| it.p99_ns))),
+        note: format!("p50 {}", latency(of_deliveries(result).and_then(|it| it.p50_ns))),
         fault: stream_faults(result).or_else(|| fell_behind(stream, result)),
         best: false,
         // The best has the lowest latency.
-        rank: result.latency.p99_ns.map(|latency_ns| -(latency_ns as f64)),
+        rank: of_deliveries(result).and_then(|it| it.p99_ns).map(|latency_ns| -(latency_ns as f64)),
     })
 }
 
@@ -125,7 +125,7 @@ pub(super) fn stream_details(record: &RunRecord) -> Detail {
                 grouped(result.reordered),
                 grouped(result.corrupted),
             ];
-            row.extend(latency_figures(&result.latency));
+            row.extend(latency_figures(of_deliveries(result)));
             Some(row)
         })
     });
@@ -173,7 +173,7 @@ pub(super) fn operation_details(record: &RunRecord) -> Detail {
                     grouped(result.errors),
                     format!("{}/s", Quantity::Rate.figure(result.throughput_per_s)),
                 ];
-                row.extend(latency_figures(&result.latency));
+                row.extend(latency_figures(Some(&result.latency)));
                 row
             })
         })
@@ -253,7 +253,7 @@ fn operation_cell(result: &OperationResult) -> Cell {
 }
 
 fn fell_behind(stream: &StreamKey, result: &StreamResult) -> Option<String> {
-    let StreamLoad::RatePerS(rate) = stream.load else { return None };
+    let rate = stream.load.offered_per_s()?;
     let due_per_s = rate * f64::from(stream.shape.subscribers.max(1));
     (result.delivered_per_s < due_per_s * KEPT_UP_SHARE)
         .then(|| format!("only {}/s", Quantity::Rate.figure(result.delivered_per_s)))
@@ -277,7 +277,12 @@ pub(super) fn latency(latency_ns: Option<u64>) -> String {
     latency_ns.map_or_else(dash, |ns| Quantity::LatencyNs.figure(ns as f64))
 }
 
-pub(super) fn latency_figures(summary: &LatencySummary) -> [String; 7] {
+fn of_deliveries(result: &StreamResult) -> Option<&LatencySummary> {
+    result.latencies.delivery().map(|latency| &latency.summary)
+}
+
+pub(super) fn latency_figures(summary: Option<&LatencySummary>) -> [String; 7] {
+    let Some(summary) = summary else { return std::array::from_fn(|_| dash()) };
     [
         summary.mean_ns.map_or_else(dash, |ns| Quantity::LatencyNs.figure(ns)),
         latency(summary.p50_ns),

@@ -1,8 +1,8 @@
 //! Invented figures of what a broker keeps.
 
 use measure::{
-    Acknowledged, BacklogDrain, BacklogPass, BacklogResult, DeliveryFaults, HistogramTag,
-    LatencySummary, PageCache, RestartResult, StopKind, StreamResult,
+    Acknowledged, BacklogDrain, BacklogPass, BacklogResult, DeliveryFaults, PageCache,
+    RestartResult, StopKind, StreamResult,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -11,19 +11,13 @@ const MESSAGES: u64 = 1_000_000;
 const PAYLOAD_BYTES: u64 = 1000;
 
 /// What the acknowledgements of a stream that goes so fast would be.
-pub(crate) fn acknowledged(
-    per_s: f64,
-    payload_bytes: u64,
-    latency: LatencySummary,
-) -> Acknowledged {
+pub(crate) fn acknowledged(per_s: f64, payload_bytes: u64) -> Acknowledged {
     Acknowledged {
         in_flight: IN_FLIGHT,
         messages: MESSAGES,
         duration_ns: SECOND_NS,
         per_s,
         bytes_per_s: per_s * payload_bytes as f64,
-        latency,
-        histogram: HistogramTag::new("acks"),
         ratio_to_disk: Some(0.62),
     }
 }
@@ -32,7 +26,8 @@ pub(crate) fn acknowledged(
 pub(crate) fn unread(stream: &StreamResult, per_s: f64) -> StreamResult {
     let mut unread = stream.clone();
     unread.shape.subscribers = 0;
-    unread.acknowledged = Some(acknowledged(per_s, stream.payload_bytes, stream.latency.clone()));
+    unread.acknowledged = Some(acknowledged(per_s, stream.payload_bytes));
+    unread.latencies.acknowledgement = unread.latencies.service.take();
     unread
 }
 

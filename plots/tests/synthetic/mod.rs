@@ -5,9 +5,10 @@ mod kept;
 use std::time::Duration;
 
 use measure::{
-    BrokerKind, BrokerRun, FORMAT_VERSION, HistogramSet, HistogramTag, LatencyHistogram,
-    LoggedHistogram, MachineFacts, OperationName, OperationResult, PhaseMark, ResourceSample,
-    RunRecord, SkippedBroker, StreamLoad, StreamResult, StreamShape,
+    Arrivals, BrokerKind, BrokerRun, FORMAT_VERSION, GeneratorFigures, GuaranteeClass,
+    HistogramSet, HistogramTag, Latency, LatencyHistogram, LoggedHistogram, MachineFacts,
+    OperationName, OperationResult, PhaseMark, ResourceSample, RunRecord, SkippedBroker,
+    StreamLatencies, StreamLoad, StreamResult, StreamShape, Verdict,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -26,8 +27,8 @@ const STREAMS: [(u32, u32, u64, StreamLoad); 6] = [
     (1, 1, 1000, StreamLoad::Saturating),
     (1, 50, 100, StreamLoad::Saturating),
     (50, 1, 100, StreamLoad::Saturating),
-    (1, 1, 100, StreamLoad::RatePerS(10_000.0)),
-    (1, 1, 100, StreamLoad::RatePerS(50_000.0)),
+    (1, 1, 100, StreamLoad::Open { rate_per_s: 10_000.0, arrivals: Arrivals::Constant }),
+    (1, 1, 100, StreamLoad::Open { rate_per_s: 50_000.0, arrivals: Arrivals::Constant }),
 ];
 
 /// An invented subject: its name, kind, and how fast it is in streams and operations.
@@ -117,6 +118,8 @@ pub(crate) fn synthetic_run() -> (RunRecord, HistogramSet) {
             reason: "redis-server is not installed; install it and run again".to_owned(),
         }],
         warnings: vec!["The load generator used 97% of a core at 1→50.".to_owned()],
+        objectives: vec![],
+        ceilings: vec![],
     };
     (record, histograms)
 }
@@ -139,7 +142,7 @@ fn broker_run(invented: &Invented, histograms: &mut HistogramSet) -> BrokerRun {
         .iter()
         .map(|(publishers, subscribers, payload_bytes, load)| {
             let shape = StreamShape::new(*publishers, *subscribers);
-            stream_result(invented, shape, *payload_bytes, *load, histograms)
+            stream_result(invented, shape, *payload_bytes, load, histograms)
         })
         .collect();
     let (mut backlogs, mut restarts) = (vec![], vec![]);
@@ -154,13 +157,18 @@ fn broker_run(invented: &Invented, histograms: &mut HistogramSet) -> BrokerRun {
         version: invented.version.to_owned(),
         command_line: vec![invented.name.to_owned(), "--port".to_owned(), "0".to_owned()],
         driver: "native".to_owned(),
-        guarantee: "in memory".to_owned(),
+        guarantee: GuaranteeClass::InMemory,
+        config_text: None,
         data_place: None,
         marks: marks(operations.is_empty()),
         operations,
         streams,
         backlogs,
         restarts,
+        storms: vec![],
+        idles: vec![],
+        outages: vec![],
+        knees: vec![],
         resources: resources(invented),
     }
 }
@@ -184,6 +192,9 @@ fn operation_result(
         throughput_per_s,
         latency: latencies.summary(),
         histogram: tag.clone(),
+        verdict: Verdict::default(),
+        resources: None,
+        rounds: vec![],
     };
     histograms.add(tag, logged(latencies));
     result
@@ -193,23 +204,30 @@ fn stream_result(
     invented: &Invented,
     shape: StreamShape,
     payload_bytes: u64,
-    load: StreamLoad,
+    load: &StreamLoad,
     histograms: &mut HistogramSet,
 ) -> StreamResult {
     let pipe_per_s = 9.1e6;
     let ease = f64::from(shape.subscribers).powf(0.25) * (100.0 / payload_bytes as f64).powf(0.4);
     let (sent_per_s, typical_ns) = match load {
         StreamLoad::Saturating => (invented.streams_per_s * ease, 3e6),
-        StreamLoad::RatePerS(rate) => (rate, 60e3 + 5e11 / invented.streams_per_s),
+        other => (other.offered_per_s().unwrap_or_default(), 60e3 + 5e11 / invented.streams_per_s),
     };
     let delivered_per_s = sent_per_s;
     let lost = if shape.publishers > 1 && invented.name == "nats-server" { 116_000 } else { 0 };
     let tag = HistogramTag::for_stream(invented.name, shape, payload_bytes, load);
     let latencies = latencies(typical_ns, 1.5);
+    let timed = Latency { summary: latencies.summary(), histogram: tag.clone() };
     let result = StreamResult {
+        label: format!("stream {shape}, {payload_bytes} B, {load}"),
         shape,
+        topics: 1,
+        wildcard: false,
+        slow_subscribers: 0,
         payload_bytes,
-        load,
+        load: load.clone(),
+        offered_per_s: load.offered_per_s(),
+        late_sends: 0,
         messages_sent: SAMPLES,
         messages_expected: SAMPLES * u64::from(shape.subscribers),
         messages_received: SAMPLES * u64::from(shape.subscribers) - lost,
@@ -217,17 +235,29 @@ fn stream_result(
         duplicated: 0,
         reordered: 0,
         corrupted: 0,
+        late: 0,
+        pairs: vec![],
+        pairs_left_off: 0,
         duration_ns: SECOND_NS,
         sent_per_s,
         delivered_per_s,
         delivered_bytes_per_s: delivered_per_s * payload_bytes as f64,
-        latency: latencies.summary(),
-        histogram: tag.clone(),
+        latencies: match load {
+            StreamLoad::Saturating => {
+                StreamLatencies { service: Some(timed), ..StreamLatencies::default() }
+            }
+            _ => StreamLatencies { response: Some(timed), ..StreamLatencies::default() },
+        },
         ratio_to_ceiling: Some(match load {
             StreamLoad::Saturating => invented.streams_per_s / pipe_per_s,
-            StreamLoad::RatePerS(_) => 1.0,
+            _ => 1.0,
         }),
         acknowledged: None,
+        verdict: Verdict::default(),
+        resources: None,
+        generator: GeneratorFigures::default(),
+        timeline: vec![],
+        rounds: vec![],
     };
     histograms.add(tag, logged(latencies));
     result

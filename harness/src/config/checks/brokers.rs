@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::config::brokers::{AmqpQueue, JetStreamStorage};
+use crate::config::guarantee::class_of;
 use crate::config::keys::{BrokerKeys, Placed};
 use crate::config::suggest::did_you_mean;
 use crate::config::{BrokerConfig, ConfigError, GuaranteeClass};
@@ -154,7 +155,7 @@ impl Check<'_> {
         text: Option<&Placed<String>>,
     ) -> Result<GuaranteeClass, ConfigError> {
         let Some(text) = text else { return Ok(default_guarantee(driver)) };
-        GuaranteeClass::of_text(text.as_ref()).ok_or_else(|| {
+        class_of(text.as_ref()).ok_or_else(|| {
             let names = GuaranteeClass::ALL.map(GuaranteeClass::name);
             let found = text.as_ref();
             let found = format!("{found:?}{}", did_you_mean(found, names));
@@ -262,5 +263,5 @@ fn no_process(driver: DriverKind) -> String {
 
 /// What an acknowledgement promises, unless the configuration says it.
 fn default_guarantee(driver: DriverKind) -> GuaranteeClass {
-    GuaranteeClass::of_text(driver.default_guarantee()).unwrap_or(GuaranteeClass::InMemory)
+    class_of(driver.default_guarantee()).unwrap_or(GuaranteeClass::InMemory)
 }
