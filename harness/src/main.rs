@@ -4,30 +4,18 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use harness::config::{self, Config, ConfigError};
 use harness::drivers::DriverKind;
+use harness::exit::{EXIT_CODES, Exit, Findings};
 use harness::explain::{self, Limits};
 use harness::init::{self, InitError};
 use harness::interrupt::Interrupt;
 use harness::plan::Plan;
 use harness::progress::Progress;
-use harness::run::{Finished, RunError, run};
-use harness::{listing, table};
-use measure::ResultsDir;
+use harness::run::{RunError, run};
+use harness::{junit, listing, markdown, table};
+use measure::{ObjectiveOutcome, ObjectiveStanding, ResultsDir};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-const EXIT_CODES: &str = "Exit codes:
-  0    everything ran
-  1    a broker failed, or the run did
-  2    the configuration or the command line is wrong
-  3    delivery breach: a stream, backlog or restart that must lose nothing lost,
-       duplicated, reordered or corrupted something
-  130  interrupted; nothing was written";
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
-const EXIT_BREACH: u8 = 3;
-const EXIT_INTERRUPTED: u8 = 130;
 
 const CONFIGS_DIR: &str = "configs";
 const RESULTS_DIR: &str = "results";
@@ -53,6 +41,12 @@ enum Task {
         /// Only say what would run, and about how long
         #[arg(long)]
         dry_run: bool,
+        /// Also write what was found as JUnit XML, for systems that show tests
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+        /// Also write what was found as Markdown, for the summary of a job
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<PathBuf>,
     },
     /// List drivers, operations, stream shapes and configurations
     List,
@@ -75,8 +69,8 @@ fn main() -> ExitCode {
     perform(Arguments::parse().command).unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         match error.downcast_ref::<UsageError>() {
-            Some(_) => ExitCode::from(EXIT_USAGE),
-            None => ExitCode::from(EXIT_FAILED),
+            Some(_) => Exit::Usage.into(),
+            None => Exit::Failed.into(),
         }
     })
 }
@@ -104,7 +98,10 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
             tell(&explain::explain(&config, &Limits::read(&config)))
         }
         Task::Run { config, dry_run: true, .. } => tell(&Plan::of(&read(&config)?).describe()),
-        Task::Run { config, out, dry_run: false } => run_to_report(&read(&config)?, out),
+        Task::Run { config, out, junit, markdown, .. } => {
+            let summaries = Summaries { junit, markdown };
+            run_to_report(&read(&config)?, out, &summaries)
+        }
     }
 }
 
@@ -112,7 +109,35 @@ fn read(path: &Path) -> Result<Config, UsageError> {
     Config::read(path).map_err(|source| UsageError::Config { path: path.to_owned(), source })
 }
 
-fn run_to_report(config: &Config, out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+/// Files that what was found is written to, beside the results.
+struct Summaries {
+    junit: Option<PathBuf>,
+    markdown: Option<PathBuf>,
+}
+
+impl Summaries {
+    fn write(&self, findings: &Findings<'_>) -> anyhow::Result<()> {
+        if let Some(path) = &self.junit {
+            let xml = junit::junit(findings).context("cannot write JUnit XML")?;
+            write_file(path, &xml)?;
+        }
+        if let Some(path) = &self.markdown {
+            write_file(path, &markdown::markdown(findings))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let advice = "name a file in a directory that is there, and that you may write to";
+    std::fs::write(path, text).with_context(|| format!("cannot write {}; {advice}", path.display()))
+}
+
+fn run_to_report(
+    config: &Config,
+    out: Option<PathBuf>,
+    summaries: &Summaries,
+) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::on_signals().context("cannot listen to Ctrl-C")?;
     let mut progress = Progress::on_stderr(Plan::of(config).cells());
     let ran = run(config, &interrupt, &mut progress);
@@ -121,33 +146,42 @@ fn run_to_report(config: &Config, out: Option<PathBuf>) -> anyhow::Result<ExitCo
         Ok(finished) => finished,
         Err(error @ RunError::Interrupted) => {
             complain(&error.to_string());
-            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+            return Ok(Exit::Interrupted.into());
         }
         Err(error) => return Err(error.into()),
+    };
+    let findings = Findings {
+        record: &finished.record,
+        failures: &finished.failures,
+        breaches: &finished.breaches,
+        regressions: &[],
     };
     let root = out.unwrap_or_else(|| Path::new(RESULTS_DIR).join(&finished.record.run_id));
     let results = ResultsDir::create(root)?;
     results.write(&finished.record, &finished.histograms)?;
     let rendered = plots::render(&finished.record, &finished.histograms, results.root())?;
+    summaries.write(&findings)?;
     let ceilings = [DriverKind::BytePipe.name(), DriverKind::Disk.name()];
     tell(&table::summary(&finished.record, &ceilings))?;
-    let verdict = verdict(&finished);
+    complain_of(&findings);
     tell(&rendered.report_html.display().to_string())?;
-    Ok(verdict)
+    Ok(Exit::of(&findings).into())
 }
 
-/// A breach is about the messages, and outweighs a failure to measure everything.
-fn verdict(finished: &Finished) -> ExitCode {
-    for failure in &finished.failures {
+fn complain_of(findings: &Findings<'_>) {
+    for failure in findings.failures {
         complain(&format!("failed: {failure}"));
     }
-    for breach in &finished.breaches {
+    for breach in findings.breaches {
         complain(&format!("delivery breach: {breach}"));
     }
-    match (finished.breaches.is_empty(), finished.failures.is_empty()) {
-        (false, _) => ExitCode::from(EXIT_BREACH),
-        (true, false) => ExitCode::from(EXIT_FAILED),
-        (true, true) => ExitCode::SUCCESS,
+    let objectives = &findings.record.objectives;
+    for objective in objectives.iter().filter(|it| it.standing != ObjectiveStanding::Met) {
+        let ObjectiveOutcome { broker, cell, assertion, standing, .. } = objective;
+        complain(&format!("objective {standing}: {broker}: {cell}: {assertion}"));
+    }
+    for regression in findings.regressions {
+        complain(&format!("regression: {regression}"));
     }
 }
 
