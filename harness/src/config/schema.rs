@@ -4,7 +4,9 @@ use super::guarantee::FORMER_TEXTS;
 use super::keys::ConfigKeys;
 use crate::drivers::{DriverKind, MqttVersion, Operation};
 use measure::GuaranteeClass;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -17,8 +19,33 @@ use std::borrow::Cow;
 /// Never: every schema can be written as JSON.
 #[must_use]
 pub fn schema() -> String {
-    let schema = schema_for!(ConfigKeys);
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.transforms.push(Box::new(RecursiveTransform(without_null)));
+    let schema = settings.into_generator().into_root_schema_for::<ConfigKeys>();
     serde_json::to_string_pretty(&schema).expect("a schema can be written as JSON") + "\n"
+}
+
+/// TOML has no null: a key that may be left out is not there.
+fn without_null(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            object.remove("anyOf");
+            // What is said at the key goes before what is said of its type.
+            for (name, value) in only {
+                object.entry(name).or_insert(value);
+            }
+        }
+    }
 }
 
 /// Values with what each means, which editors show beside them.
