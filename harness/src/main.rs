@@ -3,35 +3,21 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use harness::compare;
+use harness::compare::{self, Baseline, CompareError};
 use harness::config::{self, Config, ConfigError};
 use harness::drivers::DriverKind;
+use harness::exit::{EXIT_CODES, Exit, Findings};
 use harness::explain::{self, Limits};
 use harness::init::{self, InitError};
 use harness::interrupt::Interrupt;
 use harness::live::{Live, LivePlan};
 use harness::plan::Plan;
 use harness::run::{Finished, RunError, run};
-use harness::{listing, table};
-use measure::ResultsDir;
+use harness::{junit, listing, markdown, table};
+use measure::{MeasureError, ObjectiveOutcome, ObjectiveStanding, ResultsDir};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-const EXIT_CODES: &str = "Exit codes:
-  0    everything ran
-  1    a broker failed, or the run did
-  2    the configuration or the command line is wrong
-  3    delivery breach: a stream, backlog or restart that must lose nothing lost,
-       duplicated, reordered or corrupted something
-  5    compare: something is worse than in the baseline, by more than noise
-  6    compare: nothing could be compared
-  130  interrupted; nothing was written";
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
-const EXIT_BREACH: u8 = 3;
-const EXIT_INTERRUPTED: u8 = 130;
 
 const CONFIGS_DIR: &str = "configs";
 const RESULTS_DIR: &str = "results";
@@ -57,6 +43,15 @@ enum Task {
         /// Only say what would run, and about how long
         #[arg(long)]
         dry_run: bool,
+        /// Show the whole run on the whole screen, while it goes on
+        #[arg(long)]
+        tui: bool,
+        /// Also write what was found as JUnit XML, for systems that show tests
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+        /// Also write what was found as Markdown, for the summary of a job
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<PathBuf>,
     },
     /// Compare two runs: what became better or worse, and what is noise
     Compare(compare::Arguments),
@@ -81,8 +76,8 @@ fn main() -> ExitCode {
     perform(Arguments::parse().command).unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         match error.downcast_ref::<UsageError>() {
-            Some(_) => ExitCode::from(EXIT_USAGE),
-            None => ExitCode::from(EXIT_FAILED),
+            Some(_) => Exit::Usage.into(),
+            None => Exit::Failed.into(),
         }
     })
 }
@@ -94,6 +89,10 @@ enum UsageError {
     Config { path: PathBuf, source: ConfigError },
     #[error(transparent)]
     Init(#[from] InitError),
+    #[error(transparent)]
+    Compare(CompareError),
+    #[error("baseline: {0}")]
+    Baseline(MeasureError),
 }
 
 fn perform(task: Task) -> anyhow::Result<ExitCode> {
@@ -109,8 +108,14 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
             let config = read(&config)?;
             tell(&explain::explain(&config, &Limits::read(&config)))
         }
+        Task::Compare(arguments) => {
+            let code = compare::carry_out(&arguments).map_err(UsageError::Compare)?;
+            Ok(ExitCode::from(code))
+        }
         Task::Run { config, dry_run: true, .. } => tell(&Plan::of(&read(&config)?).describe()),
-        Task::Run { config, out, dry_run: false } => run_to_report(&read(&config)?, out),
+        Task::Run { config, out, tui, junit, markdown, .. } => {
+            run_to_report(&read(&config)?, &Output { out, tui, junit, markdown })
+        }
     }
 }
 
@@ -118,48 +123,115 @@ fn read(path: &Path) -> Result<Config, UsageError> {
     Config::read(path).map_err(|source| UsageError::Config { path: path.to_owned(), source })
 }
 
-fn run_to_report(config: &Config, out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+/// Where what was found goes.
+struct Output {
+    out: Option<PathBuf>,
+    tui: bool,
+    junit: Option<PathBuf>,
+    markdown: Option<PathBuf>,
+}
+
+impl Output {
+    fn live(&self, config: &Config, interrupt: &Interrupt) -> anyhow::Result<Live> {
+        let plan = Plan::of(config);
+        let plan = LivePlan {
+            title: config.name.clone(),
+            cells: plan.cells(),
+            estimated_ms: plan.estimated_ms(),
+        };
+        match self.tui {
+            false => Ok(Live::on_stderr(plan)),
+            true => Live::on_screen(plan, interrupt.clone())
+                .context("cannot take the screen; run without --tui"),
+        }
+    }
+
+    fn results(&self, finished: &Finished) -> anyhow::Result<ResultsDir> {
+        let by_name = || Path::new(RESULTS_DIR).join(&finished.record.run_id);
+        let results = ResultsDir::create(self.out.clone().unwrap_or_else(by_name))?;
+        results.write(&finished.record, &finished.histograms)?;
+        Ok(results)
+    }
+
+    fn write_summaries(&self, findings: &Findings<'_>) -> anyhow::Result<()> {
+        if let Some(path) = &self.junit {
+            let xml = junit::junit(findings).context("cannot write JUnit XML")?;
+            write_file(path, &xml)?;
+        }
+        if let Some(path) = &self.markdown {
+            write_file(path, &markdown::markdown(findings))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let advice = "name a file in a directory that is there, and that you may write to";
+    std::fs::write(path, text).with_context(|| format!("cannot write {}; {advice}", path.display()))
+}
+
+fn run_to_report(config: &Config, output: &Output) -> anyhow::Result<ExitCode> {
+    let baseline = config.baseline.as_ref().map(|baseline| Baseline::read(&baseline.results));
+    let baseline = baseline.transpose().map_err(UsageError::Baseline)?;
     let interrupt = Interrupt::on_signals().context("cannot listen to Ctrl-C")?;
-    let plan = Plan::of(config);
-    let live_plan = LivePlan {
-        title: config.name.clone(),
-        cells: plan.cells(),
-        estimated_ms: plan.estimated_ms(),
-    };
-    let mut live = Live::on_stderr(live_plan);
+    let mut live = output.live(config, &interrupt)?;
     let ran = run(config, &interrupt, &mut live);
     live.finish();
     let finished = match ran {
         Ok(finished) => finished,
         Err(error @ RunError::Interrupted) => {
             complain(&error.to_string());
-            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+            return Ok(Exit::Interrupted.into());
         }
         Err(error) => return Err(error.into()),
     };
-    let root = out.unwrap_or_else(|| Path::new(RESULTS_DIR).join(&finished.record.run_id));
-    let results = ResultsDir::create(root)?;
-    results.write(&finished.record, &finished.histograms)?;
+    let results = output.results(&finished)?;
     let rendered = plots::render(&finished.record, &finished.histograms, results.root())?;
     let ceilings = [DriverKind::BytePipe.name(), DriverKind::Disk.name()];
     tell(&table::summary(&finished.record, &ceilings))?;
-    let verdict = verdict(&finished);
+    let regressions = match &baseline {
+        Some(baseline) => regressions(baseline, &finished, &results)?,
+        None => Vec::new(),
+    };
+    let findings = Findings {
+        record: &finished.record,
+        failures: &finished.failures,
+        breaches: &finished.breaches,
+        regressions: &regressions,
+    };
+    output.write_summaries(&findings)?;
+    complain_of(&findings);
     tell(&rendered.report_html.display().to_string())?;
-    Ok(verdict)
+    Ok(Exit::of(&findings).into())
 }
 
-/// A breach is about the messages, and outweighs a failure to measure everything.
-fn verdict(finished: &Finished) -> ExitCode {
-    for failure in &finished.failures {
+/// Compares, writes the comparison beside the results, and says what is worse.
+fn regressions(
+    baseline: &Baseline,
+    finished: &Finished,
+    results: &ResultsDir,
+) -> anyhow::Result<Vec<String>> {
+    let comparison = baseline.compare(&finished.record);
+    compare::write(&comparison, results.root())?;
+    tell(&compare::Format::Table.show(&comparison, compare::THRESHOLD_PERCENT)?)?;
+    let worse = comparison.regressions(compare::THRESHOLD_PERCENT);
+    Ok(worse.map(|regression| regression.to_string()).collect())
+}
+
+fn complain_of(findings: &Findings<'_>) {
+    for failure in findings.failures {
         complain(&format!("failed: {failure}"));
     }
-    for breach in &finished.breaches {
+    for breach in findings.breaches {
         complain(&format!("delivery breach: {breach}"));
     }
-    match (finished.breaches.is_empty(), finished.failures.is_empty()) {
-        (false, _) => ExitCode::from(EXIT_BREACH),
-        (true, false) => ExitCode::from(EXIT_FAILED),
-        (true, true) => ExitCode::SUCCESS,
+    let objectives = &findings.record.objectives;
+    for objective in objectives.iter().filter(|it| it.standing != ObjectiveStanding::Met) {
+        let ObjectiveOutcome { broker, cell, assertion, standing, .. } = objective;
+        complain(&format!("objective {standing}: {broker}: {cell}: {assertion}"));
+    }
+    for regression in findings.regressions {
+        complain(&format!("regression: {regression}"));
     }
 }
 

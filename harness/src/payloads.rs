@@ -23,7 +23,7 @@ pub const ENTRIES_MAX: usize = 1 << 24;
 /// Where the sizes of payloads come from.
 ///
 /// ```
-/// use harness::payloads::{PayloadModel, Payloads};
+/// use harness::payloads::{PayloadModel, PayloadDraw};
 ///
 /// let model = PayloadModel::LogNormal {
 ///     median_bytes: 500.0,
@@ -31,7 +31,7 @@ pub const ENTRIES_MAX: usize = 1 << 24;
 ///     min_bytes: 32,
 ///     max_bytes: 65_536,
 /// };
-/// let payloads = Payloads::new(model, 42)?;
+/// let payloads = PayloadDraw::new(model, 42)?;
 /// let below = payloads.first_sizes(10_000).into_iter().filter(|&bytes| bytes < 500).count();
 /// assert!((4700..5300).contains(&below));
 /// # Ok::<(), harness::payloads::PayloadError>(())
@@ -122,18 +122,18 @@ pub enum PayloadError {
 /// The payloads of a load.
 ///
 /// ```
-/// use harness::payloads::{PayloadModel, Payloads, WeightedSize};
+/// use harness::payloads::{PayloadModel, PayloadDraw, WeightedSize};
 ///
 /// let few = WeightedSize { bytes: 100, weight: 9.0 };
 /// let large = WeightedSize { bytes: 10_000, weight: 1.0 };
-/// let payloads = Payloads::new(PayloadModel::List(vec![few, large]), 42)?;
+/// let payloads = PayloadDraw::new(PayloadModel::List(vec![few, large]), 42)?;
 /// assert_eq!(payloads.bytes_of(17), payloads.bytes_of(17));
 /// let large = (0..10_000).filter(|&sequence| payloads.bytes_of(sequence) == 10_000).count();
 /// assert!((900..1100).contains(&large));
 /// # Ok::<(), harness::payloads::PayloadError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Payloads {
+pub struct PayloadDraw {
     draw: Draw,
     seed: u64,
     bounds: [usize; 2],
@@ -150,8 +150,8 @@ enum Draw {
     Lines(Vec<Vec<u8>>, Uniform<usize>),
 }
 
-impl Payloads {
-    /// Payloads of this model; the same `seed` gives the same ones.
+impl PayloadDraw {
+    /// PayloadDraw of this model; the same `seed` gives the same ones.
     ///
     /// # Errors
     /// [`PayloadError::Impossible`] where a size is out of bounds, a list is empty or has more

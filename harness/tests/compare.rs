@@ -1,8 +1,8 @@
 //! The compare command, from results directories to exit code and files.
 
 use harness::compare::{
-    Arguments, CompareError, EXIT_NOTHING_COMPARED, EXIT_REGRESSION, Format, THRESHOLD_PERCENT,
-    against_baseline, carry_out,
+    Arguments, Baseline, CompareError, EXIT_NOTHING_COMPARED, EXIT_REGRESSION, Format,
+    THRESHOLD_PERCENT, carry_out,
 };
 use measure::comparison::{Change, Metric};
 use measure::{
@@ -200,9 +200,9 @@ fn a_run_is_compared_with_its_baseline() {
     let root = TempDir::new().unwrap();
     let baseline = results(root.path(), "baseline", 1.0);
     let now = record("now", vec![broker("tandem-mio", 0.8)]);
-    let compared = against_baseline(&now, &baseline).unwrap();
+    let compared = Baseline::read(&baseline).unwrap().compare(&now);
     let throughput = &compared.cells[0].metrics[0];
     assert_eq!((throughput.metric, &throughput.verdict), (Metric::ThroughputPerS, &Change::Worse));
     assert_eq!(compared.b.run_id, "now");
-    assert!(against_baseline(&now, &root.path().join("none")).is_err());
+    assert!(Baseline::read(&root.path().join("none")).is_err());
 }

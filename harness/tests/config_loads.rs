@@ -84,6 +84,11 @@ fn an_impossible_load_is_refused() {
     refused("load = { open = { rate = 1 } }", "load", &["unknown field `rate`", "rate_per_s"]);
     refused("load = \"saturated\"", "load", &["did you mean \"saturating\"?"]);
     refused("load = 5", "load", &["invalid type"]);
+    let two = "{ rate_per_s = 1, closed = { in_flight = 1 } }";
+    refused(&format!("load = {two}"), "load", &["expected one key", "as well"]);
+    refused(&format!("load = [{two}]"), "load", &["exactly 1"]);
+    let two = "topics = 2\ntopic_choice = { zipf = 1, uniform = 2 }";
+    assert!(Config::parse(&format!("{BROKER}{STREAM}{two}")).is_err());
     refused("load = []", "load", &["at least one"]);
     refused("load = { steps = { rates_per_s = [], step_ms = 1 } }", "load", &["rates_per_s"]);
     refused("acks = 1\nload = { closed = { in_flight = 1 } }", "acks", &["in_flight says it"]);

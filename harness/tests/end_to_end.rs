@@ -292,6 +292,14 @@ fn what_init_writes_is_explained_and_runs() {
         .replace("\"byte-pipe\"]", &format!("\"{BYTE_PIPE}\"]"))
         .replace("duration_ms = 1000", "duration_ms = 20");
     std::fs::write(&config, text).unwrap();
-    let ran = harness(&["run", path, "--out", out.to_str().unwrap()]);
+    let [xml, summary] = ["junit.xml", "summary.md"].map(|name| dir.path().join(name));
+    let [xml_path, summary_path] = [&xml, &summary].map(|path| path.to_str().unwrap());
+    let out = out.to_str().unwrap();
+    let arguments = ["--out", out, "--junit", xml_path, "--markdown", summary_path];
+    let ran = harness(&[&["run", path][..], &arguments].concat());
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let xml = std::fs::read_to_string(xml).unwrap();
+    assert!(xml.contains("stream 10→10, 100 B, saturating: ledger"), "{xml}");
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.starts_with("## ✅ example: everything ran"), "{summary}");
 }

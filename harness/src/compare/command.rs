@@ -138,7 +138,11 @@ fn json(comparison: &Comparison) -> Result<String, CompareError> {
         .map_err(|error| CompareError::Encode { format: "JSON", reason: error.to_string() })
 }
 
-fn write(comparison: &Comparison, dir: &Path) -> Result<(), CompareError> {
+/// Writes the comparison to a directory, as JSON and drawn.
+///
+/// # Errors
+/// [`CompareError`]: something cannot be written.
+pub fn write(comparison: &Comparison, dir: &Path) -> Result<(), CompareError> {
     plots::render_comparison(comparison, dir)?;
     let path = dir.join(COMPARISON_JSON);
     fs::write(&path, json(comparison)? + "\n")

@@ -13,7 +13,7 @@ mod table;
 mod tests;
 
 pub use command::{
-    Arguments, EXIT_NOTHING_COMPARED, EXIT_REGRESSION, Format, carry_out, exit_code,
+    Arguments, EXIT_NOTHING_COMPARED, EXIT_REGRESSION, Format, carry_out, exit_code, write,
 };
 pub use error::CompareError;
 
@@ -27,11 +27,23 @@ pub const COMPARISON_JSON: &str = "comparison.json";
 /// Changes for the worse by less than so many percent fail no command, unless told otherwise.
 pub const THRESHOLD_PERCENT: f64 = 1.0;
 
-/// Compares what was just measured with the results that an earlier run left in `baseline`.
-///
-/// # Errors
-/// Any [`MeasureError`] of reading them.
-pub fn against_baseline(record: &RunRecord, baseline: &Path) -> Result<Comparison, MeasureError> {
-    let baseline = ResultsDir::open(baseline)?.read_record()?;
-    Ok(compare(&baseline, record, &CompareOptions::default()))
+/// The results of an earlier run, which a new one is compared with. They are read before the new one
+/// begins, so that a mistake is seen at once.
+#[derive(Clone, Debug)]
+pub struct Baseline(RunRecord);
+
+impl Baseline {
+    /// Reads what an earlier run left in a results directory.
+    ///
+    /// # Errors
+    /// Any [`MeasureError`] of reading them.
+    pub fn read(results: &Path) -> Result<Self, MeasureError> {
+        Ok(Self(ResultsDir::open(results)?.read_record()?))
+    }
+
+    /// Compares a run with it.
+    #[must_use]
+    pub fn compare(&self, record: &RunRecord) -> Comparison {
+        compare(&self.0, record, &CompareOptions::default())
+    }
 }

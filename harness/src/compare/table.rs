@@ -37,14 +37,7 @@ pub(super) fn table(comparison: &Comparison, threshold_percent: f64) -> String {
         let _ = writeln!(text, "note: {note}");
     }
     for regression in comparison.regressions(threshold_percent) {
-        let _ = writeln!(
-            text,
-            "regression: {}: {}: {} {}",
-            regression.cell.broker(),
-            regression.cell.label,
-            regression.metric.metric.label(),
-            regression.metric.change_in_words()
-        );
+        let _ = writeln!(text, "regression: {regression}");
     }
     for sentence in comparison.method_in_words() {
         let _ = writeln!(text, "{sentence}");

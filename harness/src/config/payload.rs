@@ -4,9 +4,6 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Sizes that are drawn where only the mean of a distribution is wanted.
-const DRAWS_FOR_MEAN: usize = 4_096;
-
 /// What a stream's publishers put into their messages.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Payload {
@@ -69,40 +66,25 @@ impl Payload {
         }
     }
 
-    /// `count` sizes in bytes, the same ones for the same `seed`; `None` where a file has them.
-    #[must_use]
-    pub fn draw_bytes(&self, seed: u64, count: usize) -> Option<Vec<usize>> {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let sizes = match self {
-            Self::Fixed(bytes) => vec![*bytes; count],
-            Self::Varied(Variation::File(_)) => return None,
-            Self::Varied(Variation::Uniform(min, max)) => {
-                (0..count).map(|_| random.usize(*min..=*max)).collect()
-            }
-            Self::Varied(Variation::Normal(bell)) => {
-                (0..count).map(|_| bell.cut(bell.mean + bell.sd * normal(&mut random))).collect()
-            }
-            Self::Varied(Variation::Lognormal(bell)) => {
-                // The parameters of the logarithm that give the sizes this mean and deviation.
-                let variance = (1.0 + (bell.sd / bell.mean).powi(2)).ln();
-                let mean = bell.mean.ln() - variance / 2.0;
-                let deviation = variance.sqrt();
-                (0..count)
-                    .map(|_| bell.cut((mean + deviation * normal(&mut random)).exp()))
-                    .collect()
-            }
-            Self::Varied(Variation::Weights(weights)) => {
-                (0..count).map(|_| weighted(weights, random.f64())).collect()
-            }
-        };
-        Some(sizes)
-    }
-
-    /// The mean size in bytes, about; `None` where a file has it.
+    /// The mean size in bytes, about: what is cut off at the ends is not counted. `None` where a
+    /// file has it.
     #[must_use]
     pub fn bytes_mean(&self) -> Option<f64> {
-        let drawn = self.draw_bytes(0, DRAWS_FOR_MEAN)?;
-        Some(drawn.iter().sum::<usize>() as f64 / drawn.len() as f64)
+        match self {
+            Self::Fixed(bytes) => Some(*bytes as f64),
+            Self::Varied(Variation::Uniform(min, max)) => {
+                Some(f64::midpoint(*min as f64, *max as f64))
+            }
+            Self::Varied(Variation::Normal(bell) | Variation::Lognormal(bell)) => {
+                Some(bell.mean.clamp(bell.min as f64, bell.max as f64))
+            }
+            Self::Varied(Variation::Weights(weights)) => {
+                let sum: f64 = weights.values().sum();
+                let weighted = weights.iter().map(|(&bytes, weight)| bytes as f64 * weight);
+                Some(weighted.sum::<f64>() / sum)
+            }
+            Self::Varied(Variation::File(_)) => None,
+        }
     }
 
     /// The payload in labels, e.g. `100 B` or `normal 1000±200 B`.
@@ -125,60 +107,41 @@ impl Payload {
 }
 
 impl Bell {
-    fn cut(&self, bytes: f64) -> usize {
-        // Both ends are checked to be sizes, so what lies between them is one.
-        bytes.round().clamp(self.min as f64, self.max as f64) as usize
+    /// The median in bytes, and the standard deviation of the logarithm, of the lognormal
+    /// distribution that has this mean and deviation.
+    #[must_use]
+    pub fn log_median_and_sigma(&self) -> (f64, f64) {
+        let spread = 1.0 + (self.sd / self.mean).powi(2);
+        (self.mean / spread.sqrt(), spread.ln().sqrt())
     }
-}
-
-/// A draw from the standard normal distribution (Box and Muller, 1958).
-fn normal(random: &mut fastrand::Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * random.f64()).cos()
-}
-
-/// The size at which the weights up to it reach the part `at` of their sum.
-fn weighted(weights: &BTreeMap<usize, f64>, at: f64) -> usize {
-    let mut left = at * weights.values().sum::<f64>();
-    let mut last = 0;
-    for (&bytes, &weight) in weights {
-        last = bytes;
-        left -= weight;
-        if left < 0.0 {
-            break;
-        }
-    }
-    last
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The mean of many draws is near `mean`, every draw is within the ends, and a seed repeats.
-    fn check(variation: Variation, mean: f64, ends: [usize; 2]) {
-        let payload = Payload::Varied(variation);
-        let drawn = payload.draw_bytes(7, 20_000).unwrap();
-        let found = drawn.iter().sum::<usize>() as f64 / drawn.len() as f64;
-        assert!((found - mean).abs() < mean * 0.05, "expected about {mean}, found {found}");
-        assert!(drawn.iter().all(|bytes| (ends[0]..=ends[1]).contains(bytes)));
-        assert_eq!(payload.draw_bytes(7, 20_000).unwrap(), drawn);
-        assert_ne!(payload.draw_bytes(8, 20_000).unwrap(), drawn);
+    /// The payload's mean size is `mean`.
+    fn check(payload: &Payload, mean: Option<f64>) {
+        assert_eq!(payload.bytes_mean(), mean, "{}", payload.label());
     }
 
     #[test]
-    fn drawn_sizes_have_the_mean_that_was_asked_for() {
-        check(Variation::Uniform(100, 300), 200.0, [100, 300]);
-        let bell = Bell { mean: 1000.0, sd: 200.0, min: 16, max: 10_000 };
-        check(Variation::Normal(bell), 1000.0, [16, 10_000]);
-        check(Variation::Lognormal(bell), 1000.0, [16, 10_000]);
-        check(Variation::Weights([(64, 9.0), (1024, 1.0)].into()), 160.0, [64, 1024]);
+    fn the_mean_size_is_known_unless_a_file_has_it() {
+        let bell = Bell { mean: 1000.0, sd: 200.0, min: 16, max: 900 };
+        check(&Payload::Fixed(100), Some(100.0));
+        check(&Payload::Varied(Variation::Uniform(100, 300)), Some(200.0));
+        check(&Payload::Varied(Variation::Normal(bell)), Some(900.0));
+        let weights = [(64, 9.0), (1024, 1.0)].into();
+        check(&Payload::Varied(Variation::Weights(weights)), Some(160.0));
+        check(&Payload::Varied(Variation::File("x".into())), None);
     }
 
     #[test]
-    fn what_lies_beyond_an_end_becomes_the_end() {
-        let bell = Bell { mean: 1000.0, sd: 900.0, min: 900, max: 1100 };
-        let drawn = Payload::Varied(Variation::Normal(bell)).draw_bytes(1, 1_000).unwrap();
-        assert!(drawn.contains(&900) && drawn.contains(&1100));
+    fn a_lognormal_distributions_parameters_give_its_mean_and_deviation_back() {
+        let bell = Bell { mean: 1000.0, sd: 500.0, min: 16, max: 10_000 };
+        let (median, sigma) = bell.log_median_and_sigma();
+        let mean = median * (sigma * sigma / 2.0).exp();
+        let sd = mean * (sigma * sigma).exp_m1().sqrt();
+        assert!((mean - 1000.0).abs() < 1e-6 && (sd - 500.0).abs() < 1e-6, "{mean}, {sd}");
     }
 }

@@ -1,9 +1,12 @@
 //! The JSON Schema of configurations, for editors: completion, descriptions, and errors as one types.
 
-use super::GuaranteeClass;
+use super::guarantee::FORMER_TEXTS;
 use super::keys::ConfigKeys;
 use crate::drivers::{DriverKind, MqttVersion, Operation};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
+use measure::GuaranteeClass;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -16,8 +19,33 @@ use std::borrow::Cow;
 /// Never: every schema can be written as JSON.
 #[must_use]
 pub fn schema() -> String {
-    let schema = schema_for!(ConfigKeys);
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.transforms.push(Box::new(RecursiveTransform(without_null)));
+    let schema = settings.into_generator().into_root_schema_for::<ConfigKeys>();
     serde_json::to_string_pretty(&schema).expect("a schema can be written as JSON") + "\n"
+}
+
+/// TOML has no null: a key that may be left out is not there.
+fn without_null(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            object.remove("anyOf");
+            // What is said at the key goes before what is said of its type.
+            for (name, value) in only {
+                object.entry(name).or_insert(value);
+            }
+        }
+    }
 }
 
 /// Values with what each means, which editors show beside them.
@@ -65,15 +93,18 @@ impl JsonSchema for MqttVersion {
     }
 }
 
-impl JsonSchema for GuaranteeClass {
+/// How `measure::GuaranteeClass` is written.
+pub(super) struct GuaranteeName;
+
+impl JsonSchema for GuaranteeName {
     fn schema_name() -> Cow<'static, str> {
         "Guarantee".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let classes = Self::ALL.map(|class| (class.name(), class.label()));
+        let classes = GuaranteeClass::ALL.map(|class| (class.name(), class.label()));
         // Texts that configurations had before there were classes.
-        let texts = Self::FORMER_TEXTS.map(|(text, _)| (text, "the name that it had before"));
+        let texts = FORMER_TEXTS.map(|(text, _)| (text, "the name that it had before"));
         one_of(classes.into_iter().chain(texts))
     }
 }

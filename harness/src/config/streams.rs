@@ -1,7 +1,6 @@
 //! Streams as they take effect: one for each combination of what was listed.
 
-use super::{Payload, StreamLoad};
-use crate::config::load::Arrivals;
+use super::{Arrivals, Payload, StreamLoad};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;

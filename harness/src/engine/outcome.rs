@@ -3,7 +3,7 @@
 use super::worker::Findings;
 use crate::intake::{Interval, Recorded};
 use crate::ledger::{Faults, Ledger};
-use measure::LatencyHistogram;
+use measure::{LatencyHistogram, TimelinePoint};
 
 /// Pairs of a producer and a subscriber that are named for their faults.
 const FAULTY_PAIRS_MAX: usize = 100;
@@ -95,6 +95,26 @@ pub(super) struct PhaseTimes {
 }
 
 impl StreamOutcome {
+    /// What was sent and delivered over time.
+    #[must_use]
+    pub fn timeline_points(&self) -> Vec<TimelinePoint> {
+        let TimelineSum { interval_ns, sent, received } = &self.timeline;
+        let points = (0..sent.len().max(received.len())).map(|index| {
+            let received = received.get(index);
+            let quantile = |quantile| received.and_then(|it| it.response.quantile_ns(quantile));
+            TimelinePoint {
+                t_ns: index as u64 * interval_ns,
+                interval_ns: *interval_ns,
+                sent: sent.get(index).copied().unwrap_or(0),
+                delivered: received.map_or(0, |interval| interval.received),
+                errors: 0,
+                response_p50_ns: quantile(0.5),
+                response_p99_ns: quantile(0.99),
+            }
+        });
+        points.collect()
+    }
+
     pub(super) fn of(
         found: Vec<Findings>,
         sent: &[u64],

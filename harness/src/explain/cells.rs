@@ -3,7 +3,7 @@
 use super::counted;
 use crate::config::{
     Config, Drive, FindMax, IdleConfig, LagPolicyChoice, OperationsExtent, OutageConfig, Payload,
-    PileConfig, StormConfig, StreamConfig, StreamExtent, TopicChoice, Variation,
+    PileConfig, StormConfig, StreamConfig, StreamExtent, TopicChoice, Variation, sentence,
 };
 use crate::plan::BrokerPlan;
 use std::fmt::Write as _;
@@ -44,7 +44,7 @@ pub(super) fn operations(config: &Config) -> Vec<String> {
 pub(super) fn stream(config: &Config, stream: &StreamConfig) -> String {
     let mut text = format!("{}: ", stream.label());
     match &stream.drive {
-        Drive::Load(load) => text += &load.sentence(),
+        Drive::Load(load) => text += &sentence(load),
         Drive::FindMax(search) => text += &find_max(search),
     }
     let _ = write!(text, "; {}", payload(&stream.payload));

@@ -79,7 +79,7 @@ fn broker(broker: &BrokerConfig) -> String {
         (None, Some(address)) => format!("{name}: runs at {address} already"),
         (None, None) => format!("{name}: no process"),
     };
-    let _ = write!(line, ", driver {}, acknowledges: {guarantee}", driver.name());
+    let _ = write!(line, ", driver {}, guarantee: {guarantee}", driver.name());
     if broker.idle_topics > 0 {
         let _ = write!(line, ", beside {} idle topics", broker.idle_topics);
     }

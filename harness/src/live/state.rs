@@ -1,6 +1,7 @@
 //! How far a run is, as whoever shows it needs to know it. No terminal, no clock.
 
 use super::figures::{LiveFigures, LiveSnapshot};
+use measure::{Standing, Verdict};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -104,6 +105,18 @@ pub struct CellEnd {
     pub standing: CellStanding,
     /// Why not better, in a sentence; empty of a valid one.
     pub reason: String,
+}
+
+impl From<&Verdict> for CellEnd {
+    fn from(verdict: &Verdict) -> Self {
+        let standing = match verdict.standing {
+            Standing::Valid => CellStanding::Valid,
+            Standing::Suspect => CellStanding::Suspect,
+            Standing::Unsustainable => CellStanding::Unsustainable,
+            Standing::Invalid => CellStanding::Invalid,
+        };
+        Self { standing, reason: verdict.reasons.join("; ") }
+    }
 }
 
 /// A measurement that was begun.

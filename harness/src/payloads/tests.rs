@@ -13,7 +13,7 @@ fn likelihood(observed: &[u64], expected: &[f64]) -> f64 {
 }
 
 fn sizes(model: PayloadModel, seed: u64) -> impl Iterator<Item = usize> {
-    let payloads = Payloads::new(model, seed).unwrap();
+    let payloads = PayloadDraw::new(model, seed).unwrap();
     (0..DRAWS).map(move |sequence| payloads.bytes_of(sequence))
 }
 
@@ -85,7 +85,7 @@ fn a_file_of_sizes_is_drawn_as_often_as_it_has_them() {
 #[test]
 fn lines_stand_behind_stamps() {
     let lines = parse_lines(b"first\nsecond one\n").unwrap();
-    let payloads = Payloads::new(PayloadModel::Lines(lines), 1).unwrap();
+    let payloads = PayloadDraw::new(PayloadModel::Lines(lines), 1).unwrap();
     let mut seen = [false; 2];
     for sequence in 0..100 {
         let line = payloads.line_of(sequence).unwrap();
@@ -97,14 +97,14 @@ fn lines_stand_behind_stamps() {
 
 #[test]
 fn one_size_is_known_to_be_one() {
-    let fixed = |model| Payloads::new(model, 0).unwrap().fixed_bytes();
+    let fixed = |model| PayloadDraw::new(model, 0).unwrap().fixed_bytes();
     assert_eq!(fixed(PayloadModel::Fixed { bytes: 100 }), Some(100));
     assert_eq!(fixed(PayloadModel::Sizes(vec![64, 65])), None);
 }
 
 #[test]
 fn what_cannot_be_is_refused_with_what_was_expected() {
-    let refused = |model| Payloads::new(model, 0).unwrap_err().to_string();
+    let refused = |model| PayloadDraw::new(model, 0).unwrap_err().to_string();
     assert_eq!(
         refused(PayloadModel::Fixed { bytes: 31 }),
         "the size of a payload: expected 32 to 16777215 bytes, found 31"
@@ -128,13 +128,13 @@ proptest! {
     #[test]
     fn no_file_makes_it_panic(text in "[0-9# a\n\r]{0,60}", seed: u64, sequence: u64) {
         if let Ok(sizes) = parse_sizes(&text) {
-            let drawn = Payloads::new(PayloadModel::Sizes(sizes.clone()), seed)
+            let drawn = PayloadDraw::new(PayloadModel::Sizes(sizes.clone()), seed)
                 .unwrap()
                 .bytes_of(sequence);
             prop_assert!(sizes.contains(&drawn));
         }
         if let Ok(lines) = parse_lines(text.as_bytes()) {
-            let payloads = Payloads::new(PayloadModel::Lines(lines), seed).unwrap();
+            let payloads = PayloadDraw::new(PayloadModel::Lines(lines), seed).unwrap();
             prop_assert!(payloads.line_of(sequence).is_some());
         }
     }

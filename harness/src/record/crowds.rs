@@ -3,9 +3,9 @@
 use super::Logged;
 use crate::config::{IdleConfig, StormConfig};
 use crate::engine::CrowdOutcome;
-use crate::process::CellResources;
 use measure::{
-    HistogramSet, HistogramTag, IdleResult, Latency, LatencyHistogram, StormResult, Verdict,
+    CellResources, HistogramSet, HistogramTag, IdleResult, Latency, LatencyHistogram, StormResult,
+    Verdict,
 };
 use std::time::Duration;
 

@@ -15,11 +15,10 @@ pub use streams::{StreamRound, StreamSum};
 use crate::config::LagPolicyChoice;
 use crate::ledger::Faults;
 use crate::plan::BrokerPlan;
-use crate::process::{CellResources, ProcessSamples};
-use crate::validity;
+use crate::process::ProcessSamples;
 use measure::{
-    BrokerRun, DataPlace, DriverCeiling, HistogramSet, HistogramTag, LatencyHistogram,
-    LoggedHistogram, Standing, Verdict,
+    BrokerRun, CellResources, DataPlace, DriverCeiling, HistogramSet, HistogramTag,
+    LatencyHistogram, LoggedHistogram, Verdict,
 };
 use piles::{BacklogSum, RestartSum};
 use std::time::Duration;
@@ -120,7 +119,7 @@ impl Measured {
             version: self.version,
             command_line: self.command_line,
             driver: broker.driver.name().to_owned(),
-            guarantee: guarantee(broker.guarantee),
+            guarantee: broker.guarantee,
             config_text: broker.config_file.clone(),
             data_place: self.data_place,
             operations,
@@ -209,10 +208,10 @@ fn breach(faults: Faults, lag_policy: LagPolicyChoice) -> Option<String> {
 }
 
 /// The verdict on all rounds: the worst, with every reason once.
-fn verdict<'a>(rounds: impl Iterator<Item = &'a validity::Verdict>) -> Verdict {
+fn verdict<'a>(rounds: impl Iterator<Item = &'a Verdict>) -> Verdict {
     let mut all = Verdict::default();
     for round in rounds {
-        all.standing = all.standing.max(standing(round.standing));
+        all.standing = all.standing.max(round.standing);
         for reason in &round.reasons {
             if !all.reasons.contains(reason) {
                 all.reasons.push(reason.clone());
@@ -222,49 +221,27 @@ fn verdict<'a>(rounds: impl Iterator<Item = &'a validity::Verdict>) -> Verdict {
     all
 }
 
-fn standing(standing: validity::Standing) -> Standing {
-    match standing {
-        validity::Standing::Valid => Standing::Valid,
-        validity::Standing::Suspect => Standing::Suspect,
-        validity::Standing::Unsustainable => Standing::Unsustainable,
-        validity::Standing::Invalid => Standing::Invalid,
-    }
-}
-
-fn guarantee(class: crate::config::GuaranteeClass) -> measure::GuaranteeClass {
-    use crate::config::GuaranteeClass as Configured;
-    match class {
-        Configured::AtMostOnce => measure::GuaranteeClass::AtMostOnce,
-        Configured::InMemory => measure::GuaranteeClass::InMemory,
-        Configured::OperatingSystem => measure::GuaranteeClass::OperatingSystem,
-        Configured::Synced => measure::GuaranteeClass::Synced,
-        Configured::Replicated => measure::GuaranteeClass::Replicated,
-    }
-}
-
 /// What all rounds used: times and counts are summed, of sizes the most is taken. `units`: messages
 /// delivered or acknowledged, or requests answered, in all rounds.
 fn resources<'a>(
     rounds: impl Iterator<Item = Option<&'a CellResources>>,
     units: u64,
-) -> Option<measure::CellResources> {
-    let mut sum: Option<measure::CellResources> = None;
+) -> Option<CellResources> {
+    let mut sum: Option<CellResources> = None;
     for used in rounds.flatten() {
         let sum = sum.get_or_insert_default();
         sum.cpu_user_ns += used.cpu_user_ns;
         sum.cpu_system_ns += used.cpu_system_ns;
         sum.resident_bytes_max = sum.resident_bytes_max.max(used.resident_bytes_max);
         sum.threads_max = sum.threads_max.max(used.threads_max);
-        let files = used.file_descriptors_max.unwrap_or(0);
-        sum.file_descriptors_max = sum.file_descriptors_max.max(files);
+        sum.file_descriptors_max = sum.file_descriptors_max.max(used.file_descriptors_max);
         sum.context_switches_voluntary += used.context_switches_voluntary;
         sum.context_switches_involuntary += used.context_switches_involuntary;
         add(&mut sum.disk_written_bytes, used.disk_written_bytes);
         add(&mut sum.disk_flushes, used.disk_flushes);
     }
     if let (Some(sum), true) = (&mut sum, units > 0) {
-        let cpu_ns = sum.cpu_user_ns + sum.cpu_system_ns;
-        sum.cpu_us_per_delivery = Some(cpu_ns as f64 / 1000.0 / units as f64);
+        sum.cpu_us_per_delivery = Some(sum.cpu_ns() as f64 / 1e3 / units as f64);
     }
     sum
 }

@@ -3,9 +3,9 @@
 use super::Logged;
 use crate::engine::OperationOutcome;
 use crate::plan::OperationCell;
-use crate::process::CellResources;
-use crate::validity::Verdict;
-use measure::{HistogramSet, LatencyHistogram, OperationResult, rate_per_s};
+use measure::{
+    CellResources, HistogramSet, LatencyHistogram, OperationResult, Verdict, rate_per_s,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -94,6 +94,6 @@ fn round_figures(round: &OperationRound) -> measure::OperationRound {
         p50_ns: quantile(0.5),
         p99_ns: quantile(0.99),
         cpu_us_per_operation: used.and_then(|used| used.cpu_us_per_delivery),
-        verdict: super::standing(round.verdict.standing),
+        verdict: round.verdict.standing,
     }
 }

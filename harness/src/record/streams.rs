@@ -5,11 +5,9 @@ use crate::engine::StreamOutcome;
 use crate::generator_watch::GeneratorUse;
 use crate::ledger::Faults;
 use crate::plan::StreamCell;
-use crate::process::CellResources;
-use crate::validity::Verdict;
 use measure::{
-    Acknowledged, GeneratorFigures, GeneratorThread, HistogramSet, Latency, LatencyHistogram,
-    PairFaults, Round, StreamLatencies, StreamResult, TimelinePoint, rate_per_s,
+    Acknowledged, CellResources, GeneratorFigures, GeneratorThread, HistogramSet, Latency,
+    LatencyHistogram, PairFaults, Round, StreamLatencies, StreamResult, Verdict, rate_per_s,
 };
 use std::time::Duration;
 
@@ -143,7 +141,11 @@ impl StreamSum {
                 sum.received.max(sum.acknowledged),
             ),
             generator: generator(&self.rounds),
-            timeline: timeline(self.rounds.first()),
+            timeline: self
+                .rounds
+                .first()
+                .map(|round| round.outcome.timeline_points())
+                .unwrap_or_default(),
             rounds: self.rounds.iter().map(round_figures).collect(),
         }
     }
@@ -245,25 +247,6 @@ fn generator(rounds: &[StreamRound]) -> GeneratorFigures {
     GeneratorFigures { threads, steal, ceiling_per_s }
 }
 
-fn timeline(round: Option<&StreamRound>) -> Vec<TimelinePoint> {
-    let Some(timeline) = round.map(|round| &round.outcome.timeline) else { return Vec::new() };
-    let intervals = timeline.sent.len().max(timeline.received.len());
-    let points = (0..intervals).map(|index| {
-        let received = timeline.received.get(index);
-        let quantile = |quantile| received.and_then(|it| it.response.quantile_ns(quantile));
-        TimelinePoint {
-            t_ns: index as u64 * timeline.interval_ns,
-            interval_ns: timeline.interval_ns,
-            sent: timeline.sent.get(index).copied().unwrap_or(0),
-            delivered: received.map_or(0, |interval| interval.received),
-            errors: 0,
-            response_p50_ns: quantile(0.5),
-            response_p99_ns: quantile(0.99),
-        }
-    });
-    points.collect()
-}
-
 fn round_figures(round: &StreamRound) -> Round {
     let outcome = &round.outcome;
     let quantile = |histogram: &LatencyHistogram, quantile| {
@@ -286,6 +269,6 @@ fn round_figures(round: &StreamRound) -> Round {
         acknowledgement_p99_ns: quantile(&outcome.acknowledgement, 0.99),
         cpu_us_per_delivery: resources.as_ref().and_then(|used| used.cpu_us_per_delivery),
         resident_bytes_max: resources.map(|used| used.resident_bytes_max as f64),
-        verdict: super::standing(round.verdict.standing),
+        verdict: round.verdict.standing,
     }
 }

@@ -13,17 +13,18 @@ use crate::engine::{
 };
 use crate::live::{CellEnd, CellStanding, LiveCell};
 use crate::message::Payloads;
+use crate::payloads::{PayloadDraw, PayloadModel, WeightedSize};
 use crate::plan::{BrokerPlan, OperationCell, StreamCell};
 use crate::record::{OperationRound, StreamRound};
 use crate::schedule::LoadModel;
 use crate::topic_choice::TopicChoice;
-use crate::validity::{Standing, Verdict};
 use crate::wire::{Confirmation, Request, Selection, StreamTerms, hold_requests};
+use measure::{Standing, Verdict};
 use protocol::LagPolicy;
 use std::sync::Arc;
 
 /// Sizes that are drawn before a stream begins, and taken in turn.
-const SIZES_DRAWN: usize = 4096;
+const SIZES_DRAWN: u32 = 4096;
 
 impl Run<'_> {
     pub(super) fn operations_and_streams(
@@ -236,10 +237,36 @@ fn payloads(payload: &Payload, seed: u64) -> Result<Payloads, BrokerError> {
                 .map_err(|error| unreadable(std::io::Error::other(error)))?;
             Ok(Payloads::texts(lines))
         }
-        varied => {
-            let sizes = varied.draw_bytes(seed, SIZES_DRAWN);
-            Ok(Payloads::cycle(sizes.expect("only files have no sizes to draw")))
+        Payload::Varied(varied) => {
+            let draw = PayloadDraw::new(model(varied), seed)
+                .expect("the configuration's sizes of payloads were checked");
+            Ok(Payloads::cycle(draw.first_sizes(SIZES_DRAWN)))
         }
+    }
+}
+
+/// What sizes are drawn from; a file's lines are taken in turn, and not drawn.
+fn model(varied: &Variation) -> PayloadModel {
+    match varied {
+        Variation::Uniform(min_bytes, max_bytes) => {
+            PayloadModel::Uniform { min_bytes: *min_bytes, max_bytes: *max_bytes }
+        }
+        Variation::Normal(bell) => PayloadModel::Normal {
+            mean_bytes: bell.mean,
+            std_dev_bytes: bell.sd,
+            min_bytes: bell.min,
+            max_bytes: bell.max,
+        },
+        Variation::Lognormal(bell) => {
+            let (median_bytes, sigma) = bell.log_median_and_sigma();
+            let (min_bytes, max_bytes) = (bell.min, bell.max);
+            PayloadModel::LogNormal { median_bytes, sigma, min_bytes, max_bytes }
+        }
+        Variation::Weights(weights) => {
+            let sizes = weights.iter().map(|(&bytes, &weight)| WeightedSize { bytes, weight });
+            PayloadModel::List(sizes.collect())
+        }
+        Variation::File(_) => PayloadModel::Lines(Vec::new()),
     }
 }
 

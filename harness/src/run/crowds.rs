@@ -7,7 +7,7 @@ use crate::config::{IdleConfig, StormConfig};
 use crate::engine::{CrowdOutcome, CrowdRun, LoadError, run_crowd};
 use crate::plan::BrokerPlan;
 use crate::record::{IdleRound, StormRound};
-use crate::validity::Verdict;
+use measure::Verdict;
 
 impl Run<'_> {
     /// A crowd that connects.

@@ -5,7 +5,7 @@ use super::{BrokerError, Run, phase_label};
 use crate::engine::{LoadError, Phase, Surroundings};
 use crate::generator_watch::{GeneratorUse, GeneratorWatch};
 use crate::live::{LiveFigures, LivePhase};
-use crate::process::CellResources;
+use measure::CellResources;
 use std::time::Duration;
 
 /// What came of a piece of load, and what was seen in its measured phase.

@@ -7,8 +7,8 @@ use crate::engine::{
 };
 use crate::plan::{BacklogCell, BrokerPlan, PileCell, RestartCell};
 use crate::record::{BacklogRound, PassRound, RestartRound};
-use crate::validity::Verdict;
 use measure::PageCache;
+use measure::Verdict;
 
 impl Run<'_> {
     /// Builds a backlog, and reads it as often as asked.

@@ -6,9 +6,9 @@ use crate::engine::{OperationOutcome, StreamOutcome};
 use crate::plan::StreamCell;
 use crate::schedule::LoadModel;
 use crate::validity::{
-    BacklogPoint, Lateness, Loss, Observations, Pacing, Subject, Verdict, judge,
+    BacklogPoint, Lateness, Loss, Observations, Pacing, Subject, backlog_of, halves_per_s, judge,
 };
-use measure::{BrokerKind, rate_per_s};
+use measure::{BrokerKind, TimelinePoint, Verdict, rate_per_s};
 
 /// The verdict on a round of a stream.
 pub(super) fn of_stream(
@@ -21,10 +21,11 @@ pub(super) fn of_stream(
     let outcome = &passed.outcome;
     let duration_s = outcome.sending_ns as f64 / 1e9;
     let offered_per_s = model.map(|model| model.messages_in(outcome.sending_ns) / duration_s);
-    let broker_cpu_ns = passed.resources.as_ref().map(|used| used.cpu_user_ns + used.cpu_system_ns);
+    let broker_cpu_ns = passed.resources.as_ref().map(|used| used.cpu_ns());
     let mean_interval_ns = offered_per_s
         .map(|per_s| (1e9 * f64::from(cell.config.publishers) / per_s.max(1e-9)) as u64);
     let p99_ns = outcome.lateness.quantile_ns(0.99);
+    let sending = sending(outcome);
     let observations = Observations {
         subject: subject(broker),
         pacing: if model.is_some() { Pacing::Open } else { Pacing::Closed },
@@ -43,8 +44,8 @@ pub(super) fn of_stream(
             LagPolicyChoice::Hold => Loss::Forbidden,
             LagPolicyChoice::Skip => Loss::Allowed,
         },
-        backlog: backlog(outcome, cell.config.subscribers),
-        halves_per_s: if is_even(model) { halves_per_s(outcome) } else { None },
+        backlog: backlog(&sending, cell.config.subscribers),
+        halves_per_s: if is_even(model) { halves(&sending) } else { None },
         ..Observations::default()
     };
     judge(&observations.with_generator(&passed.generator, broker_cpu_ns))
@@ -54,7 +55,7 @@ pub(super) fn of_stream(
 pub(super) fn of_operation(broker: &BrokerConfig, passed: &Passed<OperationOutcome>) -> Verdict {
     let outcome = &passed.outcome;
     let errors = outcome.errors.values().sum();
-    let broker_cpu_ns = passed.resources.as_ref().map(|used| used.cpu_user_ns + used.cpu_system_ns);
+    let broker_cpu_ns = passed.resources.as_ref().map(|used| used.cpu_ns());
     let per_s = rate_per_s(outcome.count, outcome.duration_ns);
     let observations = Observations {
         subject: subject(broker),
@@ -81,36 +82,19 @@ fn subject(broker: &BrokerConfig) -> Subject {
     }
 }
 
-/// What was sent and not delivered yet, at the end of each interval in which anything was sent.
-fn backlog(outcome: &StreamOutcome, subscribers: u32) -> Option<Vec<BacklogPoint>> {
-    if subscribers == 0 || outcome.timeline.sent.is_empty() {
-        return None;
-    }
-    let (mut sent, mut received) = (0, 0);
-    let points = outcome.timeline.sent.iter().zip(1u64..).map(|(own_sent, end)| {
-        sent += own_sent * u64::from(subscribers);
-        let own = outcome.timeline.received.get(end as usize - 1);
-        received += own.map_or(0, |interval| interval.received);
-        let t_ns = end * outcome.timeline.interval_ns;
-        BacklogPoint { t_ns, outstanding: sent.saturating_sub(received) }
-    });
-    Some(points.collect())
+/// The whole intervals in which messages were sent: the last may have begun just before the end.
+fn sending(outcome: &StreamOutcome) -> Vec<TimelinePoint> {
+    let mut points = outcome.timeline_points();
+    points.truncate(outcome.timeline.sent.len().saturating_sub(1));
+    points
 }
 
-/// Deliveries per second in the first and the second half of the intervals in which all was sent.
-fn halves_per_s(outcome: &StreamOutcome) -> Option<[f64; 2]> {
-    /// Halves of fewer intervals say little.
-    const INTERVALS_MIN: usize = 4;
-    // The last interval may have begun just before the end.
-    let whole = outcome.timeline.sent.len().checked_sub(1)?;
-    let received = outcome.timeline.received.get(..whole)?;
-    if whole < INTERVALS_MIN {
-        return None;
-    }
-    let (first, second) = received.split_at(whole / 2);
-    let per_s = |part: &[crate::intake::Interval]| {
-        let received: u64 = part.iter().map(|interval| interval.received).sum();
-        rate_per_s(received, part.len() as u64 * outcome.timeline.interval_ns)
-    };
-    Some([per_s(first), per_s(second)])
+/// What was sent and not delivered yet; `None` where nothing is delivered.
+fn backlog(points: &[TimelinePoint], subscribers: u32) -> Option<Vec<BacklogPoint>> {
+    (subscribers > 0 && !points.is_empty()).then(|| backlog_of(points, subscribers))
+}
+
+/// Deliveries per second in each half; halves of fewer than two intervals say little.
+fn halves(points: &[TimelinePoint]) -> Option<[f64; 2]> {
+    (points.len() >= 4).then(|| halves_per_s(points)).flatten()
 }

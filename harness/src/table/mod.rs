@@ -205,7 +205,7 @@ fn cpu_ns(sample: &ResourceSample) -> u64 {
     sample.cpu_user_ns + sample.cpu_system_ns
 }
 
-fn rate_and_ratio(rate_per_s: f64, ratio: Option<f64>) -> String {
+pub(crate) fn rate_and_ratio(rate_per_s: f64, ratio: Option<f64>) -> String {
     let rate = format!("{}/s", with_prefix(rate_per_s, &[(1e6, " M"), (1e3, " k"), (1.0, " ")]));
     match ratio {
         Some(ratio) => format!("{rate} ({ratio:.2}×)"),
@@ -222,7 +222,7 @@ fn time(time_ns: u64) -> String {
     with_prefix(time_ns as f64, &units)
 }
 
-fn percentiles(latency: Option<&LatencySummary>) -> String {
+pub(crate) fn percentiles(latency: Option<&LatencySummary>) -> String {
     let shown = |latency_ns: Option<u64>| match latency_ns {
         Some(latency_ns) => time(latency_ns),
         // Too few samples lie beyond it to speak of a percentile.

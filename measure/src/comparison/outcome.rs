@@ -1,6 +1,7 @@
 //! What a comparison comes to: the file format of `comparison.json`.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 use super::metric::{Direction, Metric};
 use super::reason::{FactDifference, Incomparable, Side};
@@ -189,6 +190,14 @@ pub struct Regression<'a> {
     pub metric: &'a ComparedMetric,
     /// How it differs.
     pub difference: &'a Difference,
+}
+
+impl fmt::Display for Regression<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cell, metric, .. } = self;
+        let (broker, label) = (cell.broker(), &cell.label);
+        write!(f, "{broker}: {label}: {} {}", metric.metric.label(), metric.change_in_words())
+    }
 }
 
 /// How many metrics came to what.

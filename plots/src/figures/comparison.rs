@@ -33,6 +33,7 @@ pub(crate) fn figure(comparison: &Comparison) -> Figure {
             comparison.tally_in_words()
         ),
         description: description(&cells),
+        finding: format!("{}.", comparison.tally_in_words()),
         legend: vec![style(&Change::Better), style(&Change::Worse), style(&Change::WithinNoise)],
         columns: 1,
         charts,
@@ -91,7 +92,7 @@ fn style(verdict: &Change) -> SeriesStyle {
         Change::WithinNoise => (MUTED, Marker::Circle),
         Change::Incomparable(_) => (MUTED, Marker::Cross),
     };
-    SeriesStyle { name: verdict.label().to_owned(), color, marker, stroke: Stroke::Solid }
+    SeriesStyle::explaining(verdict.label(), color, marker, Stroke::Solid)
 }
 
 fn description(cells: &[&ComparedCell]) -> String {

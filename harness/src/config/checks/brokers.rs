@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::config::brokers::{AmqpQueue, JetStreamStorage};
+use crate::config::guarantee::class_of;
 use crate::config::keys::{BrokerKeys, Placed};
 use crate::config::suggest::did_you_mean;
 use crate::config::{BrokerConfig, ConfigError, GuaranteeClass};
@@ -155,7 +156,7 @@ impl Check<'_> {
     }
 
     fn guarantee(&self, text: &Placed<String>) -> Result<GuaranteeClass, ConfigError> {
-        GuaranteeClass::of_text(text.as_ref()).ok_or_else(|| {
+        class_of(text.as_ref()).ok_or_else(|| {
             let names = GuaranteeClass::ALL.map(GuaranteeClass::name);
             let found = text.as_ref();
             let found = format!("{found:?}{}", did_you_mean(found, names));
@@ -273,5 +274,5 @@ fn default_guarantee(
         (_, Some(AmqpQueue::Quorum)) => return GuaranteeClass::Synced,
         _ => {}
     }
-    GuaranteeClass::of_text(driver.default_guarantee()).unwrap_or(GuaranteeClass::InMemory)
+    class_of(driver.default_guarantee()).unwrap_or(GuaranteeClass::InMemory)
 }

@@ -13,7 +13,7 @@ pub(super) use streams::{
 };
 
 use super::brokers::{AmqpQueue, JetStreamStorage};
-use super::schema::{PageCacheName, StopKindName};
+use super::schema::{GuaranteeName, PageCacheName, StopKindName};
 use crate::drivers::{DriverKind, MqttVersion, Operation};
 use measure::{PageCache, StopKind};
 use schemars::JsonSchema;
@@ -118,7 +118,7 @@ pub(super) struct BrokerKeys {
     /// Where it runs already, in place of `command`.
     pub(super) address: Option<Placed<String>>,
     /// What an acknowledgement promises; brokers are ranked only among those with the same.
-    #[schemars(with = "Option<super::GuaranteeClass>")]
+    #[schemars(with = "Option<GuaranteeName>")]
     pub(super) guarantee: Option<Placed<String>>,
     /// Variables of its environment; placeholders stand in their values as in `command`.
     pub(super) environment: Option<Placed<BTreeMap<String, String>>>,

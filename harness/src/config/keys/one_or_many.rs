@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -40,8 +40,15 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
         Ok(vec![T::deserialize(value.into_deserializer())?])
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
-        Ok(vec![T::deserialize(MapAccessDeserializer::new(map))?])
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<T>, A::Error> {
+        let value = T::deserialize(MapAccessDeserializer::new(&mut map))?;
+        // What is one of several takes its first key, and leaves others unseen.
+        match map.next_key::<String>()? {
+            None => Ok(vec![value]),
+            Some(key) => Err(A::Error::custom(format!(
+                "expected one key, found `{key}` as well; write a list for several"
+            ))),
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
