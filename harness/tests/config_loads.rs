@@ -78,8 +78,8 @@ fn steps_say_themselves_how_long_they_take() {
 #[test]
 fn an_impossible_load_is_refused() {
     refused("load = { closed = { in_flight = 0 } }", "load", &["1 to", "found 0"]);
-    refused("load = { open = { rate_per_s = -1 } }", "load", &["over 0", "found -1"]);
-    refused("load = { open = { rate_per_s = nan } }", "load", &["over 0", "found NaN"]);
+    refused("load = { open = { rate_per_s = -1 } }", "load", &["0.001 to", "found -1"]);
+    refused("load = { open = { rate_per_s = nan } }", "load", &["0.001 to", "found NaN"]);
     refused("load = { opne = { rate_per_s = 1 } }", "load", &["did you mean \"open\"?"]);
     refused("load = { open = { rate = 1 } }", "load", &["unknown field `rate`", "rate_per_s"]);
     refused("load = \"saturated\"", "load", &["did you mean \"saturating\"?"]);

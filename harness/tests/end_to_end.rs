@@ -4,7 +4,8 @@
 
 use harness::config::Config;
 use harness::interrupt::Interrupt;
-use harness::progress::Progress;
+use harness::live::Live;
+
 use harness::run::{Finished, RunError, run};
 use measure::ResultsDir;
 use std::process::{Command, Output};
@@ -14,7 +15,7 @@ const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 
 fn finished(config: &str) -> Finished {
     let config = Config::parse(config).unwrap();
-    run(&config, &Interrupt::default(), &mut Progress::silent()).unwrap()
+    run(&config, &Interrupt::default(), &mut Live::silent()).unwrap()
 }
 
 fn stream(publishers: u32, subscribers: u32, payload_bytes: u32) -> String {
@@ -69,7 +70,7 @@ fn a_run_without_a_broker_leaves_a_whole_results_directory() {
     let results = ResultsDir::create(dir.path()).unwrap();
     results.write(&finished.record, &finished.histograms).unwrap();
     assert_eq!(results.read_record().unwrap(), finished.record);
-    assert_eq!(results.read_histograms().unwrap().len(), 11);
+    assert_eq!(results.read_histograms().unwrap().len(), 12);
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn an_interrupted_run_says_so() {
     let config = Config::parse(&byte_pipe_config(&stream(1, 1, 16))).unwrap();
     let interrupt = Interrupt::default();
     interrupt.raise();
-    let ran = run(&config, &interrupt, &mut Progress::silent());
+    let ran = run(&config, &interrupt, &mut Live::silent());
     assert!(matches!(ran, Err(RunError::Interrupted)));
 }
 

@@ -1,7 +1,6 @@
 //! How hard a stream's publishers push, in words.
 
 use measure::{Arrivals, StreamLoad};
-use std::fmt;
 
 /// The load in a sentence's part, e.g. `publishers send at 10000 messages/s in all, …`.
 #[must_use]
@@ -36,30 +35,6 @@ pub fn sentence(load: &StreamLoad) -> String {
             "{rate_per_s} messages/s over all publishers, and {burst_messages} more at once \
              every {every_ms} ms (open loop)"
         ),
-    }
-}
-
-/// What the load engine drives.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LoadChoice {
-    /// As fast as the broker takes it.
-    Saturating,
-    /// At this many messages per second over all publishers, whatever the broker does.
-    RatePerS(f64),
-}
-
-impl From<LoadChoice> for StreamLoad {
-    fn from(choice: LoadChoice) -> Self {
-        match choice {
-            LoadChoice::Saturating => Self::Saturating,
-            LoadChoice::RatePerS(rate_per_s) => Self::at_rate(rate_per_s),
-        }
-    }
-}
-
-impl fmt::Display for LoadChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        StreamLoad::from(*self).fmt(f)
     }
 }
 

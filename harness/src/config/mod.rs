@@ -166,7 +166,7 @@ mod suggest;
 pub use brokers::{AmqpQueue, BrokerConfig, JetStreamStorage};
 pub use error::ConfigError;
 pub use events::{IdleConfig, OutageConfig, StormConfig};
-pub use load::{LoadChoice, sentence};
+pub use load::sentence;
 pub use measure::{Arrivals, GuaranteeClass, StreamLoad};
 pub use payload::{Bell, Payload, Variation};
 pub use piles::{BacklogConfig, PileConfig, PileSize, RestartConfig};

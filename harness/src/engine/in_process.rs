@@ -13,7 +13,7 @@ use crate::intake::{Intake, Recorder};
 use crate::ledger::Ledger;
 use crate::message::{BatchStamp, Intended};
 use crate::wire::{
-    Conversation, Driver, Encoder, Heard, Publications, Publisher, Request, Tidings,
+    Conversation, Driver, Encoder, Heard, Publications, Publisher, Request, StreamTerms, Tidings,
     hold_conversation,
 };
 use measure::LatencyHistogram;
@@ -154,8 +154,28 @@ pub(super) fn run_operation_in_process(
     })
 }
 
+fn let_in(driver: &dyn Driver, conversation: &mut dyn Conversation) -> Result<(), LoadError> {
+    match driver.is_in_process() {
+        true => Ok(()),
+        false => hold_conversation(driver.address(), conversation)
+            .map_err(LoadError::client("being let in to measure the generator")),
+    }
+}
+
+fn publisher_let_in(
+    driver: &dyn Driver,
+    terms: &StreamTerms,
+    publisher: u32,
+) -> Result<Box<dyn Publisher>, LoadError> {
+    let mut conversation = driver.publisher(terms, publisher);
+    let_in(driver, conversation.as_mut())?;
+    Ok(conversation)
+}
+
 /// Publishers and subscribers face to face.
-struct Bench {
+struct Bench<'a> {
+    driver: &'a dyn Driver,
+    terms: &'a StreamTerms,
     clock: Clock,
     publishers: Vec<Box<dyn Publisher>>,
     sequences: Vec<u64>,
@@ -167,35 +187,30 @@ struct Bench {
     delivering_ns: u64,
 }
 
-impl Bench {
+impl<'a> Bench<'a> {
     fn open(
-        driver: &dyn Driver,
-        stream: &StreamRun,
+        driver: &'a dyn Driver,
+        stream: &'a StreamRun,
         encoder: Box<dyn Encoder>,
         clock: Clock,
     ) -> Result<Self, LoadError> {
         let terms = &stream.terms;
-        let let_in = |conversation: &mut dyn Conversation| match driver.is_in_process() {
-            true => Ok(()),
-            false => hold_conversation(driver.address(), conversation)
-                .map_err(LoadError::client("being let in to measure the generator")),
-        };
         let mut subscribers = Vec::new();
         for subscriber in 0..stream.subscribers {
             let mut conversation = driver.subscriber(terms, subscriber);
-            let_in(conversation.as_mut())?;
+            let_in(driver, conversation.as_mut())?;
             subscribers.push((conversation, Ledger::new(stream.publishers as usize)));
         }
         let mut publishers = Vec::new();
         for publisher in 0..stream.publishers {
-            let mut conversation = driver.publisher(terms, publisher);
-            let_in(conversation.as_mut())?;
-            publishers.push(conversation);
+            publishers.push(publisher_let_in(driver, terms, publisher)?);
         }
         let payloads = terms.payloads.clone();
         let mut recorder = Recorder::new(clock, payloads.clone(), stream.run_id, 1);
         recorder.begin_phase(0, clock.now_ns(), u64::MAX);
         Ok(Self {
+            driver,
+            terms,
             clock,
             sequences: vec![0; publishers.len()],
             publishers,
@@ -218,8 +233,16 @@ impl Bench {
                     Extent::DurationNs(_) => u64::MAX,
                 };
                 let count = count.min(u64::from(stream.terms.batch_max)) as u32;
-                let room = self.publishers[publisher].room();
-                if count == 0 || room < count {
+                if count == 0 {
+                    return Ok(());
+                }
+                if self.publishers[publisher].room() < count {
+                    // Nothing that it sent is ever answered; a new one has room again.
+                    self.publishers[publisher] =
+                        publisher_let_in(self.driver, self.terms, publisher as u32)?;
+                }
+                let count = count.min(self.publishers[publisher].room());
+                if count == 0 {
                     return Ok(());
                 }
                 self.pass(publisher, count, now_ns, stream.run_id)?;

@@ -1,6 +1,6 @@
 //! What streams come to.
 
-use crate::config::{self, Drive, StreamConfig, StreamExtent};
+use crate::config::{Drive, StreamConfig, StreamExtent};
 use crate::drivers::{DriverKind, StreamDemand, Support};
 use crate::schedule::{self, LoadModel};
 use crate::wire::Selection;
@@ -35,11 +35,10 @@ impl StreamCell {
         StreamShape::new(self.config.publishers, self.config.subscribers)
     }
 
-    /// In progress and phase marks, e.g. `stream 1→50, 100 B, saturating`, or with
-    /// acknowledgements `stream 1→0, 100 B, saturating, 64 in flight`.
+    /// As the configuration has it.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("stream {}", self.config.label())
+        self.config.label()
     }
 
     /// The label, and what it does not say.
@@ -52,8 +51,8 @@ impl StreamCell {
     #[must_use]
     pub fn load_at(&self, rate_per_s: Option<f64>) -> StreamLoad {
         match (&self.config.drive, rate_per_s) {
-            (Drive::Load(load), _) => recorded_load(load),
-            (Drive::FindMax(search), rate) => recorded_load(&search.load_at(rate.unwrap_or(0.0))),
+            (Drive::Load(load), _) => load.clone(),
+            (Drive::FindMax(search), rate) => search.load_at(rate.unwrap_or(0.0)),
         }
     }
 
@@ -77,7 +76,7 @@ impl StreamCell {
     #[must_use]
     pub fn estimated_ms(&self) -> u64 {
         let config = &self.config;
-        let measured_ms = match (config.extent, config.load().and_then(offered_per_s)) {
+        let measured_ms = match (config.extent, config.load().and_then(StreamLoad::offered_per_s)) {
             (StreamExtent::DurationMs(duration_ms), _) => duration_ms,
             (StreamExtent::Messages(messages), Some(rate)) => {
                 (messages as f64 / rate * 1000.0) as u64
@@ -95,10 +94,6 @@ impl StreamCell {
     }
 }
 
-fn offered_per_s(load: &config::StreamLoad) -> Option<f64> {
-    load.offered_per_s()
-}
-
 /// Whether a driver can measure a stream.
 pub(super) fn support(driver: DriverKind, stream: &StreamConfig) -> Support {
     let demand = match (stream.in_flight(), stream.subscribers) {
@@ -106,6 +101,11 @@ pub(super) fn support(driver: DriverKind, stream: &StreamConfig) -> Support {
         (Some(_), 0) => StreamDemand::Acknowledged,
         (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
     };
+    if driver == DriverKind::Null && !is_plain(stream) {
+        return Support::Meaningless(
+            "the load generator by itself follows no schedule, and its subscribers only read",
+        );
+    }
     let selection = if stream.wildcard { Selection::Wildcard } else { Selection::Names };
     match driver.stream(demand) {
         Support::Measured => driver.topics(stream.topics, selection),
@@ -113,49 +113,31 @@ pub(super) fn support(driver: DriverKind, stream: &StreamConfig) -> Support {
     }
 }
 
-/// A configured load, as the record names it.
-#[must_use]
-pub fn recorded_load(load: &config::StreamLoad) -> StreamLoad {
-    match load.clone() {
-        config::StreamLoad::Saturating => StreamLoad::Saturating,
-        config::StreamLoad::Closed { in_flight } => StreamLoad::Closed { in_flight },
-        config::StreamLoad::Open { rate_per_s, arrivals } => {
-            let arrivals = match arrivals {
-                config::Arrivals::Constant => measure::Arrivals::Constant,
-                config::Arrivals::Poisson => measure::Arrivals::Poisson,
-            };
-            StreamLoad::Open { rate_per_s, arrivals }
-        }
-        config::StreamLoad::Steps { rates_per_s, step_ms } => {
-            StreamLoad::Steps { rates_per_s, step_ms }
-        }
-        config::StreamLoad::Ramp { from_per_s, to_per_s } => {
-            StreamLoad::Ramp { from_per_s, to_per_s }
-        }
-        config::StreamLoad::Burst { rate_per_s, burst_messages, every_ms } => {
-            StreamLoad::Burst { rate_per_s, burst_messages, every_ms }
-        }
-    }
+/// Whether publishers send as fast as they can, and subscribers all read so.
+fn is_plain(stream: &StreamConfig) -> bool {
+    stream.load() == Some(&StreamLoad::Saturating)
+        && stream.slow.is_none()
+        && stream.churn.is_none()
 }
 
 /// A configured load as a schedule over a phase of so long.
-pub(crate) fn model(load: &config::StreamLoad, duration_ms: u64) -> Option<LoadModel> {
+pub(crate) fn model(load: &StreamLoad, duration_ms: u64) -> Option<LoadModel> {
     match load.clone() {
-        config::StreamLoad::Saturating | config::StreamLoad::Closed { .. } => None,
-        config::StreamLoad::Open { rate_per_s, arrivals } => {
+        StreamLoad::Saturating | StreamLoad::Closed { .. } => None,
+        StreamLoad::Open { rate_per_s, arrivals } => {
             let arrivals = match arrivals {
-                config::Arrivals::Constant => schedule::Arrivals::Constant,
-                config::Arrivals::Poisson => schedule::Arrivals::Poisson,
+                measure::Arrivals::Constant => schedule::Arrivals::Constant,
+                measure::Arrivals::Poisson => schedule::Arrivals::Poisson,
             };
             Some(LoadModel::Open { rate_per_s, arrivals })
         }
-        config::StreamLoad::Steps { rates_per_s, step_ms } => {
+        StreamLoad::Steps { rates_per_s, step_ms } => {
             Some(LoadModel::Steps { rates_per_s, step_ns: step_ms * NS_PER_MS })
         }
-        config::StreamLoad::Ramp { from_per_s, to_per_s } => {
+        StreamLoad::Ramp { from_per_s, to_per_s } => {
             Some(LoadModel::Ramp { from_per_s, to_per_s, over_ns: duration_ms * NS_PER_MS })
         }
-        config::StreamLoad::Burst { rate_per_s, burst_messages, every_ms } => {
+        StreamLoad::Burst { rate_per_s, burst_messages, every_ms } => {
             Some(LoadModel::Burst { rate_per_s, burst_messages, every_ns: every_ms * NS_PER_MS })
         }
     }

@@ -251,3 +251,127 @@ fn add(sum: &mut Option<u64>, more: Option<u64>) {
         *sum.get_or_insert(0) += more;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::engine::{OperationOutcome, StreamOutcome};
+    use crate::generator_watch::GeneratorUse;
+    use crate::plan::Plan;
+    use measure::Standing;
+
+    fn config(lag_policy: &str) -> Config {
+        Config::parse(&format!(
+            "name = \"r\"\n[[brokers]]\nname = \"n\"\ndriver = \"null\"\n\
+             [operations]\nlist = [\"publish\"]\nclients = [1]\ncount = 1\n\
+             [[streams]]\npublishers = 1\nsubscribers = 1\npayload_bytes = [16]\n\
+             messages = 1\nlag_policy = \"{lag_policy}\"\n"
+        ))
+        .unwrap()
+    }
+
+    const TIMES: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+
+    fn verdict(standing: Standing, reason: &str) -> Verdict {
+        Verdict { standing, reasons: vec![reason.to_owned()] }
+    }
+
+    fn operation(count: u64, errors: &[(&str, u64)], verdict: Verdict) -> OperationRound {
+        let mut latencies = LatencyHistogram::new();
+        latencies.record_ns_n(1000, count);
+        let errors = errors.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
+        let (duration_ns, threads_cpu_ns) = (1_000_000_000, Vec::new());
+        let outcome = OperationOutcome { count, errors, duration_ns, latencies, threads_cpu_ns };
+        OperationRound { outcome, resources: None, verdict }
+    }
+
+    fn stream(received: u64, faults: Faults) -> StreamRound {
+        let duration_ns = 1_000_000_000;
+        let nobody_read = StreamOutcome::written(0, duration_ns, LatencyHistogram::new());
+        StreamRound {
+            outcome: StreamOutcome { sent: 10, expected: 10, received, faults, ..nobody_read },
+            times: TIMES,
+            resources: None,
+            generator: GeneratorUse::default(),
+            ceiling_per_s: Some(received as f64 * 2.0),
+            verdict: Verdict::default(),
+        }
+    }
+
+    fn measured(config: &Config, streams: impl IntoIterator<Item = StreamRound>) -> BrokerRun {
+        let plan = Plan::of(config).brokers.remove(0);
+        let mut measured = Measured::of(&plan);
+        streams.into_iter().for_each(|round| measured.add_stream(0, round));
+        measured.record(&plan, &mut HistogramSet::new())
+    }
+
+    #[test]
+    fn rounds_are_summed_and_errors_named() {
+        let config = config("hold");
+        let plan = Plan::of(&config).brokers.remove(0);
+        let mut measured = Measured::of(&plan);
+        let suspect = || verdict(Standing::Suspect, "one");
+        measured.add_operation(0, operation(100, &[("topic_exists", 2)], suspect()), TIMES);
+        let unsustainable = verdict(Standing::Unsustainable, "two");
+        measured.add_operation(0, operation(50, &[("topic_exists", 1)], unsustainable), TIMES);
+        measured.add_operation(0, operation(0, &[], suspect()), TIMES);
+        let warnings = measured.error_warnings(&plan);
+        assert_eq!(warnings, ["n: publish, 1 client: errors: 3 × topic_exists"]);
+        let mut histograms = HistogramSet::new();
+        let record = measured.record(&plan, &mut histograms);
+        let result = &record.operations[0];
+        assert_eq!((result.count, result.errors, result.throughput_per_s), (150, 3, 50.0));
+        assert_eq!(result.rounds.len(), 3);
+        assert_eq!(histograms.histogram(&result.histogram).unwrap().count(), 150);
+        // The worst of the rounds, and each reason once.
+        assert_eq!(result.verdict.standing, Standing::Unsustainable);
+        assert_eq!(result.verdict.reasons, ["one", "two"]);
+        assert!(record.streams.is_empty(), "what did not run is not there");
+    }
+
+    #[test]
+    fn only_a_stream_that_may_skip_may_lose() {
+        let lost = Faults { lost: 1, ..Faults::default() };
+        let doubled = Faults { duplicated: 1, ..Faults::default() };
+        for (lag_policy, faults, breaches) in
+            [("hold", lost, 1), ("skip", lost, 0), ("skip", doubled, 1), ("hold", doubled, 1)]
+        {
+            let config = config(lag_policy);
+            let plan = Plan::of(&config).brokers.remove(0);
+            let mut measured = Measured::of(&plan);
+            measured.add_stream(0, stream(10, faults));
+            assert_eq!(measured.breaches(&plan).len(), breaches, "{lag_policy}, {faults:?}");
+        }
+    }
+
+    #[test]
+    fn streams_are_related_to_the_same_stream_of_the_ceiling() {
+        let config = config("hold");
+        let run = |received| measured(&config, [stream(received, Faults::default())]);
+        let mut brokers = [run(20), run(10)];
+        brokers[1].driver = "broker".to_owned();
+        relate_to_ceiling(&mut brokers, "null");
+        assert_eq!(brokers[1].streams[0].ratio_to_ceiling, Some(0.5));
+    }
+
+    #[test]
+    fn what_rounds_used_is_summed_and_told_for_each_delivery() {
+        let used = |cpu_user_ns, resident_bytes_max| CellResources {
+            cpu_user_ns,
+            cpu_system_ns: 1000,
+            resident_bytes_max,
+            ..CellResources::default()
+        };
+        let rounds = [(3000, 7), (5000, 5)].map(|(cpu_ns, bytes)| StreamRound {
+            resources: Some(used(cpu_ns, bytes)),
+            ..stream(10, Faults::default())
+        });
+        let result = &measured(&config("hold"), rounds).streams[0];
+        let sum = result.resources.as_ref().unwrap();
+        assert_eq!((sum.cpu_ns(), sum.resident_bytes_max), (10_000, 7));
+        assert_eq!(sum.cpu_us_per_delivery, Some(0.5));
+        let each: Vec<_> = result.rounds.iter().map(|round| round.cpu_us_per_delivery).collect();
+        assert_eq!(each, [Some(0.4), Some(0.6)]);
+    }
+}

@@ -298,7 +298,8 @@ fn json_exchanges() -> Vec<Exchange> {
         b"{\"status\":\"error\",\"error\":{\"code\":\"topic_exists\",\"message\":\"it is\"}}\n";
     let stream = terms(Confirmation::Unwanted);
     let pulled = |batch: &EncodedBatch| {
-        let payloads = batch.bytes().chunks(PAYLOAD_BYTES);
+        let places = batch.payloads_at().iter();
+        let payloads = places.map(|&at| &batch.bytes()[at..at + PAYLOAD_BYTES]);
         let message = |payload| format!("{{\"base64\":\"{}\"}}", STANDARD.encode(payload));
         let messages: Vec<_> = payloads.map(message).collect();
         format!("{{\"status\":\"ok\",\"messages\":[{}]}}\n", messages.join(",")).into_bytes()

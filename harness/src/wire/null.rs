@@ -1,6 +1,6 @@
 //! No broker: what the load generator does by itself, with the least that a protocol can be.
 //!
-//! Payloads stand end to end, and requests are answered as soon as they are made. See
+//! Each message is its length and its payload, and requests are answered as soon as they are made. See
 //! [`engine::in_process`](crate::engine) for how it is driven.
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     StreamTerms,
 };
 use crate::drivers::DriverError;
-use crate::message::{BatchStamp, Payloads};
+use crate::message::BatchStamp;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -30,11 +30,11 @@ impl Driver for Null {
     }
 
     fn publisher(&self, terms: &StreamTerms, _publisher: u32) -> Box<dyn Publisher> {
-        Box::new(NullPublisher(Publications::new(EndToEnd, Arc::clone(&terms.payloads))))
+        Box::new(NullPublisher(Publications::new(Prefixed, Arc::clone(&terms.payloads))))
     }
 
-    fn subscriber(&self, terms: &StreamTerms, _subscriber: u32) -> Box<dyn Conversation> {
-        Box::new(NullSubscriber { payloads: Arc::clone(&terms.payloads), received: 0 })
+    fn subscriber(&self, _terms: &StreamTerms, _subscriber: u32) -> Box<dyn Conversation> {
+        Box::new(NullSubscriber)
     }
 
     fn idler(&self, _client: u32) -> Box<dyn Conversation> {
@@ -42,16 +42,19 @@ impl Driver for Null {
     }
 
     fn delivery_encoder(&self, _terms: &StreamTerms) -> Option<Box<dyn Encoder>> {
-        Some(Box::new(EndToEnd))
+        Some(Box::new(Prefixed))
     }
 }
 
-/// Payloads end to end.
-struct EndToEnd;
+/// Messages end to end, each behind its length in bytes, 32 bit big-endian.
+struct Prefixed;
 
-impl Encoder for EndToEnd {
+impl Encoder for Prefixed {
     fn encode(&mut self, _topic: u32, payloads: &[&[u8]], batch: &mut EncodedBatch) {
-        payloads.iter().for_each(|payload| batch.payload(payload));
+        for payload in payloads {
+            batch.raw(&(payload.len() as u32).to_be_bytes());
+            batch.payload(payload);
+        }
     }
 }
 
@@ -76,7 +79,7 @@ impl Operator for NullOperator {
     }
 }
 
-struct NullPublisher(Publications<EndToEnd>);
+struct NullPublisher(Publications<Prefixed>);
 
 impl Conversation for NullPublisher {
     fn poll_opening(&mut self, _output: &mut Vec<u8>) {}
@@ -99,10 +102,7 @@ impl Publisher for NullPublisher {
     fn finish(&mut self, _output: &mut Vec<u8>) {}
 }
 
-struct NullSubscriber {
-    payloads: Arc<Payloads>,
-    received: u64,
-}
+struct NullSubscriber;
 
 impl Conversation for NullSubscriber {
     fn poll_opening(&mut self, _output: &mut Vec<u8>) {}
@@ -114,15 +114,12 @@ impl Conversation for NullSubscriber {
     ) -> Result<usize, DriverError> {
         heard.ready();
         let mut used = 0;
-        loop {
-            let payload_bytes = self.payloads.bytes_of(self.received);
-            let Some(payload) = input[used..].get(..payload_bytes) else { return Ok(used) };
-            if payload.is_empty() {
-                return Ok(used);
-            }
+        while let Some((prefix, rest)) = input[used..].split_first_chunk() {
+            let payload_bytes = u32::from_be_bytes(*prefix) as usize;
+            let Some(payload) = rest.get(..payload_bytes) else { break };
             heard.deliver(payload);
-            used += payload_bytes;
-            self.received += 1;
+            used += prefix.len() + payload_bytes;
         }
+        Ok(used)
     }
 }
