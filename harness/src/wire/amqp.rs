@@ -104,7 +104,7 @@ impl Driver for Amqp {
         Some(Box::new(Asking { session: Session::new(setup) }))
     }
 
-    /// Queues go with their subscribers, or [`QUEUE_UNUSED_MS_MAX`](methods::QUEUE_UNUSED_MS_MAX)
+    /// Queues go with their subscribers, or `QUEUE_UNUSED_MS_MAX`
     /// after them.
     fn removal(&self, terms: &StreamTerms) -> Option<Box<dyn Conversation>> {
         let mut setup = Setup::with_channel();
