@@ -5,7 +5,7 @@
 //! that is suspect, or a rate that a broker did not keep up with, passes, with its reasons as
 //! output.
 
-use crate::exit::{Findings, Judged, figure};
+use crate::exit::{Findings, Judged};
 use measure::{BrokerRun, ObjectiveOutcome, ObjectiveStanding, StreamResult};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use std::time::Duration;
@@ -91,13 +91,15 @@ fn ledger(findings: &Findings<'_>, broker: &BrokerRun, stream: &StreamResult) ->
 }
 
 fn objective(objective: &ObjectiveOutcome) -> TestCase {
-    let ObjectiveOutcome { cell, assertion, observed, standing, .. } = objective;
-    let status = match (standing, observed) {
-        (ObjectiveStanding::Met, _) => TestCaseStatus::success(),
-        (_, Some(observed)) => {
-            failed("objective", &format!("expected {assertion}, found {}", figure(*observed)))
+    let ObjectiveOutcome { cell, assertion, found, standing, .. } = objective;
+    let status = match standing {
+        ObjectiveStanding::Met => TestCaseStatus::success(),
+        ObjectiveStanding::Missed => {
+            failed("objective", &format!("expected {assertion}, found {found}"))
         }
-        (_, None) => failed("objective", &format!("expected {assertion}, found it {standing}")),
+        ObjectiveStanding::NotMeasured => {
+            failed("objective", &format!("expected {assertion}, found nothing: {found}"))
+        }
     };
     case(&format!("{cell}: {assertion}"), "objective", status)
 }

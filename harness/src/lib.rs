@@ -37,6 +37,7 @@ mod machine_time;
 pub mod markdown;
 pub mod message;
 pub mod objectives;
+pub mod open_files;
 pub mod payloads;
 pub mod plan;
 pub mod process;

@@ -227,8 +227,8 @@ fn complain_of(findings: &Findings<'_>) {
     }
     let objectives = &findings.record.objectives;
     for objective in objectives.iter().filter(|it| it.standing != ObjectiveStanding::Met) {
-        let ObjectiveOutcome { broker, cell, assertion, standing, .. } = objective;
-        complain(&format!("objective {standing}: {broker}: {cell}: {assertion}"));
+        let ObjectiveOutcome { broker, cell, assertion, found, standing, .. } = objective;
+        complain(&format!("objective {standing}: {broker}: {cell}: {assertion}: {found}"));
     }
     for regression in findings.regressions {
         complain(&format!("regression: {regression}"));

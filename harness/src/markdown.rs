@@ -1,6 +1,6 @@
 //! A run as Markdown, for the summary of a job or a comment on a change.
 
-use crate::exit::{Exit, Findings, figure, operation_label};
+use crate::exit::{Exit, Findings, operation_label};
 use crate::table::{percentiles, rate_and_ratio};
 use measure::{
     BrokerRun, GuaranteeClass, ObjectiveOutcome, ObjectiveStanding, RunRecord, Standing, Verdict,
@@ -93,12 +93,11 @@ fn objectives(text: &mut String, objectives: &[ObjectiveOutcome]) {
             ObjectiveStanding::Met => "✅",
             ObjectiveStanding::Missed | ObjectiveStanding::NotMeasured => "❌",
         };
-        let observed = objective.observed;
         vec![
             objective.broker.clone(),
             objective.cell.clone(),
             objective.assertion.clone(),
-            observed.map_or_else(|| NOT_MEASURED.to_owned(), figure),
+            objective.found.clone(),
             format!("{sign} {}", objective.standing),
         ]
     });

@@ -8,6 +8,7 @@ mod streams;
 pub use piles::{BacklogCell, PileCell, RestartCell};
 pub use rounds::rounds_order;
 pub use streams::StreamCell;
+pub(crate) use streams::model as load_model;
 
 use crate::config::{
     BrokerConfig, Config, IdleConfig, OperationsConfig, OperationsExtent, OutageConfig,

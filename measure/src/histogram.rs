@@ -97,6 +97,16 @@ impl LatencyHistogram {
         self.when_recorded(|histogram| histogram.value_at_quantile(quantile))
     }
 
+    /// The percentile (above 0, below 100) as far as the samples tell it: `None` unless at least
+    /// [`SAMPLES_BEYOND_MIN`] of them lie beyond it.
+    #[must_use]
+    pub fn percentile_ns(&self, percent: f64) -> Option<u64> {
+        let beyond = self.count() as f64 * (100.0 - percent) / 100.0;
+        // A hair less than whole samples is what binary fractions make of whole ones.
+        (beyond + 1e-6 >= SAMPLES_BEYOND_MIN as f64)
+            .then(|| self.histogram.value_at_percentile(percent))
+    }
+
     /// The mean latency; `None` if nothing was recorded.
     #[must_use]
     pub fn mean_ns(&self) -> Option<f64> {

@@ -19,6 +19,8 @@ pub struct KneeResult {
     /// The interval in messages per second that repeats confirmed the rate to lie in, from the
     /// highest one met to the lowest one missed; `None` without repeats.
     pub confirmed: Option<[f64; 2]>,
+    /// What the search came to, in words; that it is at least the generator's ceiling, for one.
+    pub answer: String,
 }
 
 /// One rate that was tried.

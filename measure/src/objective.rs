@@ -14,8 +14,11 @@ pub struct ObjectiveOutcome {
     pub cell: String,
     /// What was asserted, e.g. `response_p99_ms < 10`.
     pub assertion: String,
-    /// What was found, in the assertion's unit; `None` where nothing was measured.
+    /// What was found: a latency in nanoseconds, a rate per second, a size in bytes, else in the
+    /// unit of its name; `None` where nothing was measured.
     pub observed: Option<f64>,
+    /// What was found, for people, e.g. `2.5ms`; where nothing was measured, why.
+    pub found: String,
     /// Whether it is so.
     pub standing: ObjectiveStanding,
 }

@@ -177,6 +177,7 @@ pub use streams::{
 };
 
 use crate::drivers::Operation;
+use crate::objectives::Objective;
 use serde::Serialize;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
@@ -269,7 +270,7 @@ pub struct ObjectiveConfig {
     /// Which measurements, by label, likewise.
     pub cell: String,
     /// What must hold.
-    pub assert: String,
+    pub assert: Objective,
 }
 
 /// Which operations, by how many clients, for how long.

@@ -1,6 +1,7 @@
 //! Streams as they take effect: one for each combination of what was listed.
 
 use super::{Arrivals, Payload, StreamLoad};
+use crate::objectives::Objective;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,7 +37,7 @@ pub struct StreamConfig {
     pub wildcard: bool,
     /// What must hold of its result, e.g. `p99 < 5ms`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub objectives: Vec<String>,
+    pub objectives: Vec<Objective>,
     /// What is published.
     #[serde(flatten)]
     pub payload: Payload,
@@ -118,7 +119,7 @@ pub enum Drive {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FindMax {
     /// What must hold, e.g. `p99 < 5ms`.
-    pub objective: Vec<String>,
+    pub objective: Vec<Objective>,
     /// The first rate, over all publishers; the search climbs from it by doubling.
     pub from_per_s: f64,
     /// The highest rate that is tried.
@@ -183,6 +184,13 @@ impl StreamConfig {
 }
 
 impl FindMax {
+    /// All that must hold, e.g. `response.p99 < 5ms and lost == 0`.
+    #[must_use]
+    pub fn objectives_in_words(&self) -> String {
+        let objectives: Vec<_> = self.objective.iter().map(Objective::to_string).collect();
+        objectives.join(" and ")
+    }
+
     /// The load of one attempt.
     #[must_use]
     pub fn load_at(&self, rate_per_s: f64) -> StreamLoad {
@@ -199,7 +207,7 @@ impl fmt::Display for Drive {
                     Arrivals::Constant => "",
                     Arrivals::Poisson => " Poisson",
                 };
-                f.pad(&format!("most with {}{arrivals}", search.objective.join(" and ")))
+                f.pad(&format!("most with {}{arrivals}", search.objectives_in_words()))
             }
         }
     }

@@ -11,6 +11,8 @@ const FAULTY_PAIRS_MAX: usize = 100;
 /// What came of a stream. Faults count the warm-up too; everything else does not.
 #[derive(Clone, Debug)]
 pub struct StreamOutcome {
+    /// When the measured phase began, on the run's clock.
+    pub measured_from_ns: u64,
     /// Messages sent.
     pub sent: u64,
     /// Messages sent a millisecond or more after they were due.
@@ -101,15 +103,15 @@ impl StreamOutcome {
         let TimelineSum { interval_ns, sent, received } = &self.timeline;
         let points = (0..sent.len().max(received.len())).map(|index| {
             let received = received.get(index);
-            let quantile = |quantile| received.and_then(|it| it.response.quantile_ns(quantile));
+            let percentile = |percent| received.and_then(|it| it.response.percentile_ns(percent));
             TimelinePoint {
                 t_ns: index as u64 * interval_ns,
                 interval_ns: *interval_ns,
                 sent: sent.get(index).copied().unwrap_or(0),
                 delivered: received.map_or(0, |interval| interval.received),
                 errors: 0,
-                response_p50_ns: quantile(0.5),
-                response_p99_ns: quantile(0.99),
+                response_p50_ns: percentile(50.0),
+                response_p99_ns: percentile(99.0),
             }
         });
         points.collect()
@@ -175,6 +177,7 @@ impl StreamOutcome {
     fn empty(interval_ns: u64, times: PhaseTimes) -> Self {
         let new = LatencyHistogram::new;
         Self {
+            measured_from_ns: times.start_ns,
             sent: 0,
             late_sends: 0,
             expected: 0,

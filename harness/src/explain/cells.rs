@@ -101,12 +101,12 @@ pub(super) fn stream(config: &Config, stream: &StreamConfig) -> String {
 }
 
 fn find_max(search: &FindMax) -> String {
-    let FindMax { objective, from_per_s, to_per_s, tolerance_percent, confirm, .. } = search;
+    let FindMax { from_per_s, to_per_s, tolerance_percent, confirm, .. } = search;
     format!(
         "the highest rate at which {} is searched for: from {from_per_s}/s it is doubled while \
          that is met, to {to_per_s}/s at most, then halved in to {tolerance_percent} %, and \
          confirmed {confirm} times (open loop, each attempt as long as the stream)",
-        objective.join(" and ")
+        search.objectives_in_words()
     )
 }
 

@@ -3,7 +3,7 @@
 use super::counted;
 use crate::config::{Config, PileConfig, StreamConfig, StreamExtent};
 use crate::drivers::Support;
-use rustix::process::{Resource, getrlimit};
+use crate::open_files;
 
 /// Guesses for what is not known before it is measured.
 const CONNECTION_BYTES_GUESS: u64 = 96 * 1024;
@@ -50,7 +50,7 @@ impl Limits {
         let space = rustix::fs::statvfs(&root).ok();
         let range = std::fs::read_to_string(PORT_RANGE_FILE).unwrap_or_default();
         Self {
-            open_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            open_files: open_files::raise(),
             ports: ports(&range).unwrap_or(PORTS_USUAL),
             disk_free_bytes: space.map(|space| space.f_bavail.saturating_mul(space.f_frsize)),
         }

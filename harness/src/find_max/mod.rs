@@ -18,7 +18,8 @@
 //! The state machine measures nothing: it says which rate it wants to know about, and is told.
 //!
 //! ```
-//! use harness::find_max::{Answer, Attempt, FindMax, Standing, Step, Terms};
+//! use harness::find_max::{Answer, Attempt, FindMax, Step, Terms};
+//! use measure::Standing;
 //!
 //! // A broker that keeps its objective up to 41 300 messages per second.
 //! let mut search = FindMax::new(Terms::new(1000.0, 1e6))?;
@@ -44,6 +45,8 @@ mod tests;
 
 pub use answer::{Answer, Unsettled};
 pub use terms::{Terms, TermsError};
+
+use measure::Standing;
 
 /// What the search wants next.
 ///
@@ -81,7 +84,8 @@ pub enum Phase {
 /// The result of one measurement.
 ///
 /// ```
-/// use harness::find_max::{Attempt, FindMax, Phase, Standing, Step, Terms};
+/// use harness::find_max::{Attempt, FindMax, Phase, Step, Terms};
+/// use measure::Standing;
 ///
 /// let mut search = FindMax::new(Terms::new(1000.0, 1e6))?;
 /// // Nothing is known yet: the same rate again.
@@ -96,21 +100,9 @@ pub enum Phase {
 pub struct Attempt {
     /// Whether all objectives were reached.
     pub met: bool,
-    /// What the measurement is worth.
+    /// What the measurement is worth: if it is invalid, it says nothing and is repeated; if the
+    /// broker could not keep up with the rate, that is missed.
     pub standing: Standing,
-}
-
-/// What a measurement is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
-    /// It counts.
-    Valid,
-    /// It counts, with reservations.
-    Suspect,
-    /// It says nothing, of whatever was measured: it is repeated.
-    Invalid,
-    /// The broker could not keep up with the rate: it is missed.
-    Unsustainable,
 }
 
 /// A search under way; see the [module](self) for how it goes.

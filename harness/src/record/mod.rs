@@ -2,12 +2,17 @@
 
 mod ceilings;
 mod crowds;
+mod figures;
+mod knees;
+mod objectives;
 mod operations;
 mod piles;
 mod streams;
 
 pub use ceilings::{relate_to_ceiling, relate_to_disk};
 pub use crowds::{IdleRound, StormRound};
+pub use knees::{Knee, stream_meets};
+pub use objectives::evaluate as evaluate_objectives;
 pub use operations::{OperationRound, OperationSum};
 pub use piles::{BacklogRound, PassRound, RestartRound};
 pub use streams::{StreamRound, StreamSum};
@@ -21,6 +26,7 @@ use measure::{
     LatencyHistogram, LoggedHistogram, Verdict,
 };
 use piles::{BacklogSum, RestartSum};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Everything measured of one broker so far.
@@ -34,6 +40,7 @@ pub struct Measured {
     pub data_place: Option<DataPlace>,
     /// Its process over time.
     pub samples: ProcessSamples,
+    warnings: BTreeSet<String>,
     operations: Vec<Option<OperationSum>>,
     streams: Vec<StreamSum>,
     backlogs: Vec<Option<BacklogSum>>,
@@ -70,6 +77,22 @@ impl Measured {
         self.streams[cell].add(round);
     }
 
+    /// Something that its figures lack, said once however often it is found.
+    pub fn warn(&mut self, warning: String) {
+        self.warnings.insert(warning);
+    }
+
+    /// What the search of a stream came to.
+    pub fn set_knee(&mut self, cell: usize, knee: Knee) {
+        self.streams[cell].set_knee(knee);
+    }
+
+    /// What the search of a stream came to, once it is over.
+    #[must_use]
+    pub fn knee(&self, cell: usize) -> Option<&Knee> {
+        self.streams[cell].knee()
+    }
+
     /// Adds a round of a storm.
     pub fn add_storm(&mut self, cell: usize, round: StormRound) {
         self.storms[cell].push(round);
@@ -84,7 +107,7 @@ impl Measured {
     #[must_use]
     pub fn has_any(&self) -> bool {
         self.operations.iter().any(Option::is_some)
-            || self.streams.iter().any(|sum| !sum.is_empty())
+            || self.streams.iter().any(|sum| !sum.is_empty() || sum.knee().is_some())
             || self.backlogs.iter().any(Option::is_some)
             || self.restarts.iter().any(Option::is_some)
             || self.storms.iter().any(|rounds| !rounds.is_empty())
@@ -100,6 +123,9 @@ impl Measured {
         let operations = operations
             .filter_map(|(cell, sum)| Some(sum?.result(cell, name, histograms)))
             .collect();
+        let knees = plan.streams.iter().zip(&self.streams);
+        let knees = knees.filter_map(|(cell, sum)| Some(sum.knee()?.clone().result(cell)));
+        let knees = knees.collect();
         let streams = plan.streams.iter().zip(self.streams);
         let streams = streams
             .filter(|(_, sum)| !sum.is_empty())
@@ -129,7 +155,7 @@ impl Measured {
             storms,
             idles,
             outages: Vec::new(),
-            knees: Vec::new(),
+            knees,
             resources: self.samples.resources,
             marks: self.samples.marks,
         }
@@ -149,9 +175,15 @@ impl Measured {
         ceilings.collect()
     }
 
-    /// Errors that were counted, one sentence for each cell that had any.
+    /// What its figures lack, and errors that were counted, a sentence each.
     #[must_use]
-    pub fn error_warnings(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
+    pub fn warnings(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
+        let name = &plan.broker.name;
+        let lacking = self.warnings.iter().map(|warning| format!("{name}: {warning}"));
+        lacking.chain(self.error_warnings(plan)).collect()
+    }
+
+    fn error_warnings(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
         let cells = plan.operations.iter().zip(&self.operations);
         cells
             .filter_map(|(cell, sum)| {
@@ -296,6 +328,7 @@ mod tests {
             generator: GeneratorUse::default(),
             ceiling_per_s: Some(received as f64 * 2.0),
             verdict: Verdict::default(),
+            rate_per_s: None,
         }
     }
 

@@ -87,12 +87,12 @@ impl OperationSum {
 
 fn round_figures(round: &OperationRound) -> measure::OperationRound {
     let outcome = &round.outcome;
-    let quantile = |quantile| outcome.latencies.quantile_ns(quantile).map(|ns| ns as f64);
+    let percentile = |percent| outcome.latencies.percentile_ns(percent).map(|ns| ns as f64);
     let used = super::resources([round.resources.as_ref()].into_iter(), outcome.count);
     measure::OperationRound {
         throughput_per_s: Some(rate_per_s(outcome.count, outcome.duration_ns)),
-        p50_ns: quantile(0.5),
-        p99_ns: quantile(0.99),
+        p50_ns: percentile(50.0),
+        p99_ns: percentile(99.0),
         cpu_us_per_operation: used.and_then(|used| used.cpu_us_per_delivery),
         verdict: round.verdict.standing,
     }

@@ -1,13 +1,14 @@
 //! Streams, over rounds.
 
-use super::{Logged, breach};
-use crate::engine::StreamOutcome;
+use super::{Knee, Logged, breach};
+use crate::engine::{StreamOutcome, TimelineSum};
 use crate::generator_watch::GeneratorUse;
 use crate::ledger::Faults;
 use crate::plan::StreamCell;
 use measure::{
-    Acknowledged, CellResources, GeneratorFigures, GeneratorThread, HistogramSet, Latency,
-    LatencyHistogram, PairFaults, Round, StreamLatencies, StreamResult, Verdict, rate_per_s,
+    Acknowledged, CellResources, GeneratorFigures, GeneratorThread, HistogramSet, HistogramTag,
+    Latency, LatencyHistogram, PairFaults, Round, StreamLatencies, StreamResult, Timeline,
+    TimelineInterval, Verdict, rate_per_s,
 };
 use std::time::Duration;
 
@@ -26,15 +27,29 @@ pub struct StreamRound {
     pub ceiling_per_s: Option<f64>,
     /// Whether it may be believed.
     pub verdict: Verdict,
+    /// The rate at which it ran, where that was searched for.
+    pub rate_per_s: Option<f64>,
 }
 
 /// A stream's rounds.
 #[derive(Debug, Default)]
 pub struct StreamSum {
     rounds: Vec<StreamRound>,
+    knee: Option<Knee>,
 }
 
 impl StreamSum {
+    /// What the search for its rate came to.
+    pub fn set_knee(&mut self, knee: Knee) {
+        self.knee = Some(knee);
+    }
+
+    /// What the search for its rate came to, where there was one.
+    #[must_use]
+    pub fn knee(&self) -> Option<&Knee> {
+        self.knee.as_ref()
+    }
+
     /// Adds a round.
     pub fn add(&mut self, round: StreamRound) {
         self.rounds.push(round);
@@ -76,6 +91,9 @@ impl StreamSum {
         let sum = Sum::of(&self.rounds);
         let tag = cell.tag(broker);
         let config = &cell.config;
+        if let Some(first) = self.rounds.first() {
+            add_over_time(&tag.part("response"), first, histograms.timeline_mut());
+        }
         let mut log = Logged { histograms, times: span(&self.rounds) };
         let mut latency = |name: &str, histogram: &LatencyHistogram| {
             (histogram.count() > 0).then(|| Latency {
@@ -96,7 +114,7 @@ impl StreamSum {
         };
         let delivered_per_s = rate_per_s(sum.received, sum.duration_ns);
         let payload_bytes = payload_bytes(cell);
-        let offered_per_s = config.load().and_then(crate::config::StreamLoad::offered_per_s);
+        let load = cell.load_at(self.rounds.last().and_then(|round| round.rate_per_s));
         let acknowledged = config.in_flight().map(|in_flight| {
             let per_s = rate_per_s(sum.acknowledged, sum.acknowledged_ns);
             Acknowledged {
@@ -115,8 +133,8 @@ impl StreamSum {
             wildcard: config.wildcard,
             slow_subscribers: config.slow.map_or(0, |slow| slow.subscribers),
             payload_bytes: payload_bytes.round() as u64,
-            load: cell.load_at(None),
-            offered_per_s,
+            offered_per_s: load.offered_per_s(),
+            load,
             messages_sent: sum.sent,
             late_sends: sum.late_sends,
             messages_expected: sum.expected,
@@ -148,6 +166,18 @@ impl StreamSum {
                 .unwrap_or_default(),
             rounds: self.rounds.iter().map(round_figures).collect(),
         }
+    }
+}
+
+/// The response over time, of one round.
+fn add_over_time(tag: &HistogramTag, round: &StreamRound, timeline: &mut Timeline) {
+    let TimelineSum { interval_ns, received, .. } = &round.outcome.timeline;
+    let interval = Duration::from_nanos(*interval_ns);
+    let began = Duration::from_nanos(round.outcome.measured_from_ns);
+    for (index, observed) in (0u32..).zip(received) {
+        let start = began + interval * index;
+        let interval = TimelineInterval::of(start, interval, &observed.response);
+        timeline.add(tag.clone(), interval);
     }
 }
 
@@ -249,8 +279,8 @@ fn generator(rounds: &[StreamRound]) -> GeneratorFigures {
 
 fn round_figures(round: &StreamRound) -> Round {
     let outcome = &round.outcome;
-    let quantile = |histogram: &LatencyHistogram, quantile| {
-        histogram.quantile_ns(quantile).map(|ns| ns as f64)
+    let percentile = |histogram: &LatencyHistogram, percent| {
+        histogram.percentile_ns(percent).map(|ns| ns as f64)
     };
     let delivered =
         (outcome.expected > 0).then(|| rate_per_s(outcome.received, outcome.duration_ns));
@@ -261,12 +291,12 @@ fn round_figures(round: &StreamRound) -> Round {
         sent_per_s: Some(rate_per_s(outcome.sent, outcome.sending_ns)),
         acknowledged_per_s: (outcome.acknowledged > 0)
             .then(|| rate_per_s(outcome.acknowledged, outcome.acknowledged_ns)),
-        service_p50_ns: quantile(&outcome.service, 0.5),
-        service_p99_ns: quantile(&outcome.service, 0.99),
-        response_p50_ns: quantile(&outcome.response, 0.5),
-        response_p99_ns: quantile(&outcome.response, 0.99),
-        acknowledgement_p50_ns: quantile(&outcome.acknowledgement, 0.5),
-        acknowledgement_p99_ns: quantile(&outcome.acknowledgement, 0.99),
+        service_p50_ns: percentile(&outcome.service, 50.0),
+        service_p99_ns: percentile(&outcome.service, 99.0),
+        response_p50_ns: percentile(&outcome.response, 50.0),
+        response_p99_ns: percentile(&outcome.response, 99.0),
+        acknowledgement_p50_ns: percentile(&outcome.acknowledgement, 50.0),
+        acknowledgement_p99_ns: percentile(&outcome.acknowledgement, 99.0),
         cpu_us_per_delivery: resources.as_ref().and_then(|used| used.cpu_us_per_delivery),
         resident_bytes_max: resources.map(|used| used.resident_bytes_max as f64),
         verdict: round.verdict.standing,

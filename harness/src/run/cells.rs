@@ -4,7 +4,7 @@ use super::pass::Passed;
 use super::up::{Target, Up};
 use super::{BrokerError, NS_PER_MS, Run, memory, verdicts};
 use crate::config::{
-    self, BrokerConfig, LagPolicyChoice, OperationsExtent, Payload, StreamExtent, Variation,
+    self, BrokerConfig, Drive, LagPolicyChoice, OperationsExtent, Payload, StreamExtent, Variation,
 };
 use crate::drivers::DriverError;
 use crate::engine::{
@@ -36,7 +36,10 @@ impl Run<'_> {
             self.operation(plan, up, index, cell)?;
         }
         for (index, cell) in plan.streams.iter().enumerate() {
-            self.stream(plan, up, index, cell)?;
+            match &cell.config.drive {
+                Drive::Load(_) => self.stream(plan, up, index, cell)?,
+                Drive::FindMax(search) => self.search(plan, up, index, cell, search)?,
+            }
         }
         Ok(())
     }
@@ -198,7 +201,7 @@ pub(super) fn stream_round(
 ) -> StreamRound {
     let verdict = verdicts::of_stream(broker, cell, &passed, ceiling_per_s, model);
     let Passed { outcome, times, resources, generator } = passed;
-    StreamRound { outcome, times, resources, generator, ceiling_per_s, verdict }
+    StreamRound { outcome, times, resources, generator, ceiling_per_s, verdict, rate_per_s: None }
 }
 
 fn operation_load(index: usize, cell: &OperationCell) -> OperationLoad {

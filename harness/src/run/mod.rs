@@ -5,6 +5,7 @@ mod crowds;
 mod memory;
 mod pass;
 mod piles;
+mod search;
 mod up;
 mod verdicts;
 
@@ -12,12 +13,14 @@ use crate::clock::{Clock, duration_ns};
 use crate::config::Config;
 use crate::drivers::{DriverError, DriverKind};
 use crate::engine::{LoadError, Phase};
+use crate::find_max;
 use crate::generator_watch::GeneratorThreads;
 use crate::interrupt::Interrupt;
 use crate::live::{CellEnd, CellStanding, Live};
+use crate::open_files;
 use crate::plan::{BrokerPlan, Plan};
 use crate::process::{self, ProcessError};
-use crate::record::{Measured, relate_to_ceiling, relate_to_disk};
+use crate::record::{Measured, evaluate_objectives, relate_to_ceiling, relate_to_disk};
 use crate::utc;
 use crate::warnings::{self, ProcessorWatch};
 use measure::{
@@ -62,6 +65,7 @@ pub fn run(config: &Config, interrupt: &Interrupt, live: &mut Live) -> Result<Fi
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let started_at_unix_ms = duration_ns(started_at) / NS_PER_MS;
     let machine = MachineFacts::read()?;
+    open_files::raise();
     let plan = Plan::of(config);
     let clock = Clock::start();
     let mut run = Run {
@@ -82,6 +86,7 @@ pub fn run(config: &Config, interrupt: &Interrupt, live: &mut Live) -> Result<Fi
             run.round(&plan.brokers[broker])?;
         }
     }
+    run.subjects.iter_mut().for_each(Subject::end);
     let brokers_cpu_ns = run.subjects.iter().map(Subject::cpu_ns).sum();
     warnings.extend(watch.finish(brokers_cpu_ns));
     let mut parts = Parts::default();
@@ -90,6 +95,7 @@ pub fn run(config: &Config, interrupt: &Interrupt, live: &mut Live) -> Result<Fi
     }
     relate_to_ceiling(&mut parts.record_brokers, DriverKind::BytePipe.name());
     relate_to_disk(&mut parts.record_brokers, DriverKind::Disk.name());
+    let objectives = evaluate_objectives(config, &parts.record_brokers, &parts.histograms);
     warnings.extend(parts.warnings);
     warnings.extend(warnings::after_run(&parts.record_brokers));
     let record = RunRecord {
@@ -103,7 +109,7 @@ pub fn run(config: &Config, interrupt: &Interrupt, live: &mut Live) -> Result<Fi
         brokers: parts.record_brokers,
         skipped: parts.skipped,
         warnings,
-        objectives: Vec::new(),
+        objectives,
         ceilings: parts.ceilings,
     };
     let Parts { histograms, breaches, failures, .. } = parts;
@@ -134,7 +140,7 @@ impl Parts {
             Standing::Good => {}
         }
         self.skipped.extend(plan.skipped.iter().cloned());
-        self.warnings.extend(subject.measured.error_warnings(plan));
+        self.warnings.extend(subject.measured.warnings(plan));
         self.breaches.extend(subject.measured.breaches(plan));
         self.ceilings.extend(subject.measured.ceilings(plan));
         if subject.measured.has_any() {
@@ -148,6 +154,8 @@ struct Subject {
     standing: Standing,
     /// Begins when it is first started.
     clock: Option<Clock>,
+    /// Where one process of it serves all rounds: that process.
+    kept: Option<Up>,
     measured: Measured,
 }
 
@@ -160,7 +168,14 @@ enum Standing {
 
 impl Subject {
     fn of(plan: &BrokerPlan<'_>) -> Self {
-        Self { standing: Standing::Good, clock: None, measured: Measured::of(plan) }
+        Self { standing: Standing::Good, clock: None, kept: None, measured: Measured::of(plan) }
+    }
+
+    /// Ends the process that served all rounds, if there is one.
+    fn end(&mut self) {
+        if let Some(up) = self.kept.take() {
+            self.measured.samples = up.finish();
+        }
     }
 
     /// Processor time of its processes.
@@ -183,6 +198,8 @@ enum BrokerError {
     Load { label: String, source: LoadError },
     #[error("expected payloads in {}, found: {source}; see `payload = {{ file = … }}`", path.display())]
     Payloads { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Search(find_max::TermsError),
 }
 
 struct Run<'a> {
@@ -240,7 +257,10 @@ impl Run<'_> {
     /// backlog and each restart in its own.
     fn measure(&mut self, plan: &BrokerPlan<'_>) -> Result<(), BrokerError> {
         if !plan.operations.is_empty() || !plan.streams.is_empty() {
-            self.while_up(plan, |run, up| run.operations_and_streams(plan, up))?;
+            match plan.broker.fresh_each_round {
+                true => self.while_up(plan, |run, up| run.operations_and_streams(plan, up))?,
+                false => self.while_kept_up(plan)?,
+            }
         }
         for (index, cell) in plan.backlogs.iter().enumerate() {
             self.while_up(plan, |run, up| run.backlog(plan, up, index, cell))?;
@@ -269,6 +289,22 @@ impl Run<'_> {
         let Some(mut up) = self.start(plan)? else { return Ok(()) };
         let measured = measure(self, &mut up);
         self.subjects[plan.index].measured.samples = up.finish();
+        measured
+    }
+}
+
+impl Run<'_> {
+    /// Operations and streams in a process that stays for the rounds that follow.
+    fn while_kept_up(&mut self, plan: &BrokerPlan<'_>) -> Result<(), BrokerError> {
+        let mut up = match self.subjects[plan.index].kept.take() {
+            Some(up) => up,
+            None => match self.start(plan)? {
+                Some(up) => up,
+                None => return Ok(()),
+            },
+        };
+        let measured = self.operations_and_streams(plan, &mut up);
+        self.subjects[plan.index].kept = Some(up);
         measured
     }
 }

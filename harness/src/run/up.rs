@@ -1,13 +1,13 @@
 //! A broker that is up: started, watched, started again, ended.
 
 use super::{BrokerError, Run, Standing};
-use crate::clock::duration_ns;
+use crate::clock::{Clock, duration_ns};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::drivers::{DriverError, DriverKind};
 use crate::plan::BrokerPlan;
 use crate::process::{
-    BrokerProcess, DataDir, Launch, ProcessError, ProcessSamples, Sampler, Started,
+    BrokerProcess, DataDir, Launch, ProcessError, ProcessSamples, Sampler, Started, find_listener,
 };
 use crate::wire::{Driver, Request, hold_conversation, hold_requests};
 use measure::StopKind;
@@ -62,15 +62,30 @@ impl Run<'_> {
         };
         let target = open_target(broker, process.as_ref(), directory)?;
         make_idle_topics(&target, broker.idle_topics)?;
-        let clock = *subject.clock.get_or_insert_with(crate::clock::Clock::start);
+        let clock = *subject.clock.get_or_insert_with(Clock::start);
         subject.measured.data_place = data_dir.as_ref().map(|data_dir| data_dir.place().clone());
-        let sampler = match &process {
+        if let Some(process) = &process {
+            subject.measured.command_line = process.command_line().to_vec();
+            subject.measured.version = process.version().to_owned();
+        }
+        let watched = match (&process, broker.address) {
+            (Some(process), _) => Some(process.id()),
+            (None, Some(address)) => match find_listener(address) {
+                Ok(id) => Some(id),
+                Err(reason) => {
+                    subject.measured.warn(reason);
+                    None
+                }
+            },
+            (None, None) => None,
+        };
+        let sampler = match watched {
             None => None,
-            Some(process) => {
-                subject.measured.command_line = process.command_line().to_vec();
-                subject.measured.version = process.version().to_owned();
+            Some(id) => {
                 let before: ProcessSamples = std::mem::take(&mut subject.measured.samples);
-                Some(Sampler::start(process.id(), clock, before)?)
+                let sampler = watch(id, clock, before, directory)?;
+                sampler.warnings().into_iter().for_each(|warning| subject.measured.warn(warning));
+                Some(sampler)
             }
         };
         Ok(Some(Up { target, process, sampler, data_dir }))
@@ -98,7 +113,7 @@ impl Run<'_> {
         };
         let ready_ns = duration_ns(process.ready_after());
         let clock = *self.subjects[plan.index].clock.get_or_insert(self.clock);
-        let sampler = Sampler::start(process.id(), clock, samples)?;
+        let sampler = watch(process.id(), clock, samples, directory)?;
         let resident_bytes = sampler.sample_now().map_or(0, |sample| sample.resident_bytes);
         up.target = open_target(plan.broker, Some(&process), directory)?;
         up.process = Some(process);
@@ -138,6 +153,20 @@ impl Up {
 pub(super) struct MemoryMark {
     t_ns: u64,
     pub(super) resident_bytes: Option<u64>,
+}
+
+/// Samples a broker's processes, and the disk beneath its directory.
+fn watch(
+    process_id: u32,
+    clock: Clock,
+    before: ProcessSamples,
+    directory: Option<&Path>,
+) -> Result<Sampler, ProcessError> {
+    let sampler = Sampler::start(process_id, clock, before)?;
+    Ok(match directory {
+        Some(directory) => sampler.with_data_dir(directory),
+        None => sampler,
+    })
 }
 
 fn launch<'a>(

@@ -209,6 +209,7 @@ pub(crate) fn synthetic_run() -> (RunRecord, HistogramSet) {
             cell: "stream 1→50, 100 B, saturating".to_owned(),
             assertion: "lost == 0".to_owned(),
             observed: Some(1.0),
+            found: "1".to_owned(),
             standing: ObjectiveStanding::Missed,
         }],
         ceilings: vec![DriverCeiling {
@@ -290,5 +291,6 @@ fn knee_result() -> KneeResult {
         }],
         rate_per_s: Some(1e5),
         confirmed: Some([1e5, 1.1e5]),
+        answer: "100000 per second; 110000 is missed".to_owned(),
     }
 }

@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 const STEPS_MAX: usize = 1_000;
 const BURST_MESSAGES_RANGE: RangeInclusive<u64> = 1..=10_000_000;
-const CONFIRM_RANGE: RangeInclusive<u32> = 0..=20;
-const TOLERANCE_PERCENT_MAX: f64 = 50.0;
+const CONFIRM_RANGE: RangeInclusive<u32> = 1..=19;
+const TOLERANCE_PERCENT_RANGE: RangeInclusive<f64> = 0.5..=50.0;
 
 const TOLERANCE_PERCENT_DEFAULT: f64 = 5.0;
 const CONFIRM_DEFAULT: u32 = 3;
@@ -114,14 +114,13 @@ impl Check<'_> {
 
     fn find_max(&self, table: &Placed<FindMaxKeys>) -> Result<FindMax, ConfigError> {
         let keys = table.as_ref();
-        let objective = &keys.objective.as_ref().0;
-        if objective.is_empty() {
+        let texts = &keys.objective.as_ref().0;
+        if texts.is_empty() {
             let expected = "at least one objective";
             return Err(self.impossible("objective", &keys.objective, expected, "an empty list"));
         }
-        for text in objective {
-            self.objective("objective", &keys.objective, text)?;
-        }
+        let objective = texts.iter().map(|text| self.objective("objective", &keys.objective, text));
+        let objective = objective.collect::<Result<_, _>>()?;
         let from_per_s =
             self.rate("from_per_s", &keys.from_per_s, "rate", *keys.from_per_s.as_ref())?;
         let to_per_s = self.rate("to_per_s", &keys.to_per_s, "rate", *keys.to_per_s.as_ref())?;
@@ -136,29 +135,35 @@ impl Check<'_> {
         }
         let tolerance_percent = match &keys.tolerance_percent {
             None => TOLERANCE_PERCENT_DEFAULT,
-            Some(percent)
-                if (f64::MIN_POSITIVE..=TOLERANCE_PERCENT_MAX).contains(percent.as_ref()) =>
-            {
+            Some(percent) if TOLERANCE_PERCENT_RANGE.contains(percent.as_ref()) => {
                 *percent.as_ref()
             }
             Some(percent) => {
-                let expected = format!("over 0, at most {TOLERANCE_PERCENT_MAX}");
+                let (min, max) = TOLERANCE_PERCENT_RANGE.into_inner();
+                let expected = format!("{min} to {max} percent");
                 let found = percent.as_ref().to_string();
                 return Err(self.impossible("tolerance_percent", percent, expected, found));
             }
         };
         Ok(FindMax {
-            objective: objective.clone(),
+            objective,
             from_per_s,
             to_per_s,
             tolerance_percent,
-            confirm: self.within(
-                "confirm",
-                keys.confirm.as_ref(),
-                &CONFIRM_RANGE,
-                CONFIRM_DEFAULT,
-            )?,
+            confirm: self.confirm(keys.confirm.as_ref())?,
             arrivals: keys.arrivals.unwrap_or_default(),
         })
+    }
+
+    /// Of so many repeats the majority decides.
+    fn confirm(&self, confirm: Option<&Placed<u32>>) -> Result<u32, ConfigError> {
+        let count = self.within("confirm", confirm, &CONFIRM_RANGE, CONFIRM_DEFAULT)?;
+        match confirm {
+            Some(place) if count % 2 == 0 => {
+                let expected = "an odd number, since the majority of the repeats decides";
+                Err(self.impossible("confirm", place, expected, count.to_string()))
+            }
+            _ => Ok(count),
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::Check;
 use crate::config::keys::{ObjectiveKeys, Placed};
 use crate::config::suggest::did_you_mean;
 use crate::config::{BrokerConfig, ConfigError, ObjectiveConfig};
+use crate::objectives::Objective;
 use std::path::PathBuf;
 use wildmatch::WildMatch;
 
@@ -31,24 +32,23 @@ impl Check<'_> {
                 let expected = "the name of a broker above, or a pattern that one has";
                 return Err(self.impossible("broker", found, expected, found_text));
             }
-            self.objective("assert", &keys.assert, keys.assert.as_ref())?;
-            let assert = keys.assert.as_ref().clone();
+            let assert = self.objective("assert", &keys.assert, keys.assert.as_ref())?;
             Ok(ObjectiveConfig { broker, cell: pattern(&keys.cell), assert })
         });
         objectives.collect()
     }
 
-    /// Whether an objective can be understood.
+    /// What an objective's text says.
     pub(super) fn objective<T>(
         &self,
         key: &'static str,
         place: &Placed<T>,
         text: &str,
-    ) -> Result<(), ConfigError> {
-        match not_an_objective(text) {
-            None => Ok(()),
-            Some(expected) => Err(self.impossible(key, place, expected, format!("{text:?}"))),
-        }
+    ) -> Result<Objective, ConfigError> {
+        text.parse().map_err(|error| {
+            let expected = "an objective such as \"p99 < 5ms\"";
+            self.impossible(key, place, expected, format!("{text:?} ({error})"))
+        })
     }
 
     /// A results directory of an earlier run.
@@ -60,9 +60,4 @@ impl Check<'_> {
         let expected = "a results directory, with a run.json in it";
         Err(self.impossible("results", &results, expected, found))
     }
-}
-
-/// What was expected of an objective, if it is none. The one place where objectives are understood.
-fn not_an_objective(text: &str) -> Option<String> {
-    text.trim().is_empty().then(|| "an objective such as \"p99 < 5ms\"".to_owned())
 }

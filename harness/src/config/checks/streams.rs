@@ -7,6 +7,7 @@ use crate::config::{
     Churn, ConfigError, Drive, Payload, SlowSubscribers, StreamConfig, StreamExtent, StreamLoad,
     TopicChoice,
 };
+use crate::objectives::Objective;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
@@ -216,11 +217,12 @@ impl Check<'_> {
         }
     }
 
-    fn stream_objectives(&self, keys: &StreamKeys) -> Result<Vec<String>, ConfigError> {
-        let objectives = keys.objectives.iter().flatten().map(|objective| {
-            self.objective("objectives", objective, objective.as_ref())?;
-            Ok(objective.as_ref().clone())
-        });
+    fn stream_objectives(&self, keys: &StreamKeys) -> Result<Vec<Objective>, ConfigError> {
+        let objectives = keys
+            .objectives
+            .iter()
+            .flatten()
+            .map(|objective| self.objective("objectives", objective, objective.as_ref()));
         objectives.collect()
     }
 
