@@ -35,7 +35,7 @@ impl Both {
 
 /// With this fault of message 5, so many messages come, with these faults.
 fn check(fault: Fault, received: u64, expected: Faults) {
-    let faults = vec![(5, fault)];
+    let faults = vec![fault.at(5)];
     let mut both = open(Behaviour { faults, ..Behaviour::default() }, stream());
     both.publish(MESSAGES).unwrap();
     both.subscriber.read_until(|held| held.received() == received).unwrap();
@@ -66,7 +66,7 @@ fn each_fault_is_the_one_that_the_ledger_finds() {
 
 #[test]
 fn a_publication_is_refused_and_a_connection_closed_when_it_is_told() {
-    let told = |fault| Behaviour { faults: vec![(5, fault)], ..Behaviour::default() };
+    let told = |fault: Fault| Behaviour { faults: vec![fault.at(5)], ..Behaviour::default() };
     let error = open(told(Fault::Refuse), stream()).publish(MESSAGES).unwrap_err();
     assert_eq!((error.code(), error.is_refusal()), ("invalid_value", true));
     let error = open(told(Fault::ClosePublisher), stream()).publish(MESSAGES).unwrap_err();
