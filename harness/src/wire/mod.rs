@@ -31,7 +31,6 @@ mod library;
 mod mqtt;
 mod native;
 mod nats;
-mod nats_lines;
 mod null;
 mod pieces;
 mod publications;
