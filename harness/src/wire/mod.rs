@@ -41,7 +41,6 @@ mod testing;
 #[cfg(test)]
 pub(crate) mod trial;
 mod unacknowledged;
-mod unanswered;
 
 pub use amqp::Amqp;
 pub use blocking::{hold_conversation, hold_fill, hold_requests};
