@@ -37,9 +37,7 @@ mod publications;
 mod redis;
 mod stomp;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
-pub(crate) mod trial;
+pub(crate) mod testing;
 mod unacknowledged;
 
 pub use amqp::Amqp;
