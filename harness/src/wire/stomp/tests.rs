@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Config;
 use crate::drivers::DriverKind;
 use crate::message::Payloads;
 use crate::wire::hold_requests;
@@ -70,17 +71,32 @@ proptest! {
     }
 }
 
+const GUIDE: &str = include_str!("../../../../docs/adding-a-broker.md");
+
+/// The blocks of the guide in this language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let begin = format!("```{language}\n");
+    GUIDE.split(begin.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_brokers_that_the_guide_configures_can_be_configured() {
+    let stream =
+        "[[streams]]\npublishers = 1\nsubscribers = 1\npayload_bytes = 100\nmessages = 1\n";
+    for block in blocks("toml") {
+        let parsed = Config::parse(&format!("name = \"guide\"\n{stream}{block}"));
+        assert!(parsed.is_ok(), "{}\n{block}", parsed.unwrap_err());
+    }
+    assert!(!blocks("toml").is_empty());
+}
+
 /// The lines that the guide shows are lines of the driver.
 #[test]
 fn the_guide_shows_the_driver_as_it_is_and_it_is_short() {
     let source = include_str!("../stomp.rs");
     assert!(source.lines().count() < LINES_MAX, "{}", source.lines().count());
-    let guide = include_str!("../../../../docs/adding-a-broker.md");
-    let mut shown = 0;
-    for block in guide.split("```rust\n").skip(1) {
-        let block = block.split("```").next().unwrap();
+    for block in blocks("rust") {
         assert!(source.contains(block), "the guide shows what the driver does not have:\n{block}");
-        shown += 1;
     }
-    assert!(shown >= 4, "{shown} blocks");
+    assert!(blocks("rust").len() >= 4, "{} blocks", blocks("rust").len());
 }
