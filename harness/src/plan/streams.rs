@@ -39,7 +39,7 @@ impl StreamCell {
     /// acknowledgements `stream 1→0, 100 B, saturating, 64 in flight`.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("stream {}", self.config.label())
+        self.config.label()
     }
 
     /// The label, and what it does not say.
