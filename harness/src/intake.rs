@@ -44,7 +44,8 @@ pub struct Recorded {
     pub service: LatencyHistogram,
     /// From when they were due to receiving.
     pub response: LatencyHistogram,
-    /// Messages that came before they were sent or due, by their own account.
+    /// Messages that came before they were sent or due, by their own account: neither of their times
+    /// can be told, so they are in no histogram.
     pub clock_errors: u64,
 }
 
@@ -58,14 +59,17 @@ impl Recorded {
         self.clock_errors += other.clock_errors;
     }
 
-    fn record(&mut self, run: Run, received_ns: u64) -> u64 {
-        if received_ns < run.sent_ns || received_ns < run.intended_ns {
+    /// Their response time; `None` where it cannot be told.
+    fn record(&mut self, run: Run, received_ns: u64) -> Option<u64> {
+        let service_ns = received_ns.checked_sub(run.sent_ns);
+        let response_ns = received_ns.checked_sub(run.intended_ns);
+        let Some((service_ns, response_ns)) = service_ns.zip(response_ns) else {
             self.clock_errors += run.count;
-        }
-        let response_ns = received_ns.saturating_sub(run.intended_ns);
-        self.service.record_ns_n(received_ns.saturating_sub(run.sent_ns), run.count);
+            return None;
+        };
+        self.service.record_ns_n(service_ns, run.count);
         self.response.record_ns_n(response_ns, run.count);
-        response_ns
+        Some(response_ns)
     }
 }
 
@@ -100,7 +104,7 @@ impl Timeline {
         &self.intervals
     }
 
-    fn record(&mut self, received_ns: u64, response_ns: u64, count: u64) {
+    fn record(&mut self, received_ns: u64, response_ns: Option<u64>, count: u64) {
         let index = received_ns.saturating_sub(self.start_ns) / self.interval_ns.max(1);
         let index = usize::try_from(index).unwrap_or(usize::MAX).min(INTERVALS_MAX - 1);
         if self.intervals.len() <= index {
@@ -108,7 +112,9 @@ impl Timeline {
         }
         let interval = &mut self.intervals[index];
         interval.received += count;
-        interval.response.record_ns_n(response_ns, count);
+        if let Some(response_ns) = response_ns {
+            interval.response.record_ns_n(response_ns, count);
+        }
     }
 }
 
@@ -295,9 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn a_message_from_the_future_is_a_clock_error() {
+    fn a_message_from_the_future_is_a_clock_error_and_in_no_histogram() {
+        for (intended_ns, sent_ns) in [(10, 20), (20, 10), (20, 20)] {
+            let mut recorded = Recorded::default();
+            let run = Run { intended_ns, sent_ns, count: 3 };
+            assert_eq!(recorded.record(run, 15), None);
+            let counts = [recorded.service.count(), recorded.response.count()];
+            assert_eq!((recorded.clock_errors, counts), (3, [0, 0]));
+        }
         let mut recorded = Recorded::default();
-        recorded.record(Run { intended_ns: 10, sent_ns: 20, count: 3 }, 15);
-        assert_eq!((recorded.clock_errors, recorded.service.count()), (3, 3));
+        let run = Run { intended_ns: 10, sent_ns: 20, count: 3 };
+        assert_eq!((recorded.record(run, 20), recorded.clock_errors), (Some(10), 0));
     }
 }

@@ -1,16 +1,16 @@
 //! A broker for tests, which does what it is told to do wrong.
 //!
-//! It speaks the [native wire](protocol::native) over real sockets, on threads of this process, so
-//! that the load generator can be held to what a broker did: a stall of a second must show in the
-//! response times and not in the service times, a dropped message as lost, and a broker that is 10 %
-//! slower as 10 % slower.
+//! It speaks the [native wire](protocol::native) over real sockets, on threads of this process or as
+//! the program `stub-broker`, so that the load generator can be held to what a broker did: a stall
+//! of a second must show in the response times and not in the service times, a dropped message as
+//! lost, and a broker that is 10 % slower as 10 % slower.
 //!
 //! ```no_run
 //! use harness::stub_broker::{Behaviour, Fault, Stall, StubBroker};
 //! use std::time::Duration;
 //!
 //! let stall = Stall { after_messages: 10_000, lasts: Duration::from_secs(1) };
-//! let faults = vec![(7, Fault::Drop), (9, Fault::Corrupt)];
+//! let faults = vec![Fault::Drop.at(7), Fault::Corrupt.of(2, 9).toward("subscriber-1")];
 //! let broker = StubBroker::start(Behaviour { faults, stall: Some(stall), ..Behaviour::default() })?;
 //! println!("listening at {}", broker.address());
 //! # Ok::<(), std::io::Error>(())
@@ -19,9 +19,10 @@
 //! # What it does
 //! Messages are numbered from 0 in the order in which it reads them, over all topics and
 //! connections; with one publisher that is the order of publishing, and all that follows from
-//! numbers is the same each time. Each message goes to whoever subscribes to its topic at that
-//! moment, by push. It keeps nothing: what is pulled is empty, and topics need not be created.
-//! Credit is not counted; a subscriber that does not read is waited for, and with it everyone.
+//! numbers is the same each time. With several, what follows from the stamps is. Each message goes
+//! to whoever subscribes to its topic at that moment, by push. It keeps nothing: what is pulled is
+//! empty, and topics need not be created. Credit is not counted; a subscriber that does not read is
+//! waited for, and with it everyone.
 //!
 //! ```text
 //! connection's reader                      shared                     subscriber's writer
@@ -30,58 +31,18 @@
 //!   answer by its own writer
 //! ```
 
+mod behaviour;
 mod connection;
 mod server;
 
+pub use behaviour::{Behaviour, Fault, PlannedFault, Stall};
+
 use server::Server;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// What a broker does besides delivering everything. By default nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Behaviour {
-    /// What happens to messages of these numbers, one thing to each.
-    pub faults: Vec<(u64, Fault)>,
-    /// Each delivery is written so much later than its message came. It takes nothing from the
-    /// throughput.
-    pub latency: Duration,
-    /// Each message takes so long to be taken in, one after the other over all connections, as by
-    /// one server: what bounds the throughput to its inverse.
-    pub service_time: Duration,
-    /// When everything stops for once.
-    pub stall: Option<Stall>,
-}
-
-/// What happens to one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It is acknowledged, and not delivered.
-    Drop,
-    /// It is delivered twice.
-    Duplicate,
-    /// It is delivered after the next message to its topic; if none follows, not at all.
-    SwapWithNext,
-    /// It is delivered with its last byte changed.
-    Corrupt,
-    /// The publication that it is part of is refused, and none of it delivered.
-    Refuse,
-    /// The connection that it came by is closed, and nothing of its publication is delivered.
-    ClosePublisher,
-    /// All connections of its topic's subscribers are closed, and it is not delivered.
-    CloseSubscribers,
-}
-
-/// A time in which nothing is read or written. What others write waits in their sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stall {
-    /// It begins before the message of this number is delivered or acknowledged.
-    pub after_messages: u64,
-    /// How long it lasts.
-    pub lasts: Duration,
-}
 
 /// A running broker. Dropping it closes its connections and waits for its threads.
 #[derive(Debug)]
@@ -97,7 +58,15 @@ impl StubBroker {
     /// # Errors
     /// Whatever the operating system says to listening.
     pub fn start(behaviour: Behaviour) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), behaviour)
+    }
+
+    /// Starts one at this address; port 0 is any free one.
+    ///
+    /// # Errors
+    /// Whatever the operating system says to listening.
+    pub fn listen(address: SocketAddr, behaviour: Behaviour) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let server = Arc::new(Server::new(behaviour));
         let accepting = Arc::clone(&server);
@@ -120,6 +89,14 @@ impl StubBroker {
     /// Stops all reading and writing from now on, for so long.
     pub fn stall(&self, lasts: Duration) {
         self.server.stall(lasts);
+    }
+
+    /// Serves for as long as the process lives.
+    pub fn serve(mut self) {
+        if let Some(acceptor) = self.acceptor.take() {
+            // A panic of it is told by itself.
+            let _ = acceptor.join();
+        }
     }
 }
 

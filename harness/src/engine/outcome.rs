@@ -48,7 +48,7 @@ pub struct StreamOutcome {
     pub response: LatencyHistogram,
     /// The same, of those subscribers that are not slow; `None` where none are.
     pub healthy_response: Option<LatencyHistogram>,
-    /// Deliveries before they were sent or due, by the clock.
+    /// Deliveries before they were sent or due, by the clock; they are in no histogram.
     pub clock_errors: u64,
     /// From beginning to connect to being ready.
     pub handshake: LatencyHistogram,

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// This workspace's programs that can be measured, and the packages that they are built from.
-const OWN_PROGRAMS: [(&str, &str); 3] = [
+const OWN_PROGRAMS: [(&str, &str); 4] = [
     ("broker-mio", "broker-mio"),
     ("broker-threaded", "broker-threaded"),
     ("byte-pipe", "harness"),
+    ("stub-broker", "harness"),
 ];
 
 /// Other programs, and the Debian packages that they come in.

@@ -1,6 +1,6 @@
 //! One connection: a thread that reads and answers, and one that writes.
 
-use super::server::{OUTPUT_FRAMES_MAX, Output, Server, Subscriber, Verdict, sleep_until};
+use super::server::{OUTPUT_FRAMES_MAX, Output, Server, Subscriber, Verdict};
 use protocol::native::{
     BrokerGreeting, CLIENT_GREETING_BYTES, FrameDecoder, FrameStep, VERSION, check_client_greeting,
     decode_request, encode_broker_greeting, encode_response,
@@ -39,7 +39,7 @@ pub(super) fn serve(socket: TcpStream, server: &Arc<Server>) {
 
 fn write_all(socket: &mut TcpStream, outputs: &Receiver<Output>, server: &Server) {
     for Output { due, bytes } in outputs {
-        sleep_until(due);
+        server.wait_until(due);
         server.wait_while_stalled();
         if socket.write_all(&bytes).is_err() {
             return;
@@ -137,8 +137,8 @@ impl Connection<'_> {
                     Verdict::Close => return Next::Close,
                 }
             }
-            Request::Subscribe { topic, delivery, .. } => {
-                return self.subscribe(topic, *delivery, correlation);
+            Request::Subscribe { topic, subscriber, delivery, .. } => {
+                return self.subscribe(topic, subscriber, *delivery, correlation);
             }
             Request::Pull { .. } => {
                 let (base_offset, lost, remaining) = (0, 0, 0);
@@ -158,13 +158,20 @@ impl Connection<'_> {
         self.answer(&response, correlation)
     }
 
-    fn subscribe(&self, topic: &str, delivery: Delivery, correlation: u32) -> Next {
+    fn subscribe(&self, topic: &str, name: &str, delivery: Delivery, correlation: u32) -> Next {
         let Delivery::Push(_) = delivery else {
             return self.answer(&Response::Subscribed { next_offset: 0 }, correlation);
         };
         let Ok(socket) = self.socket.try_clone() else { return Next::Close };
-        let (connection, output) = (self.client, self.output.clone());
-        self.server.subscribe(topic, Subscriber { connection, correlation, output, socket });
+        let subscriber = Subscriber {
+            name: name.to_owned(),
+            connection: self.client,
+            correlation,
+            output: self.output.clone(),
+            socket,
+            held: None,
+        };
+        self.server.subscribe(topic, subscriber);
         Next::Read
     }
 

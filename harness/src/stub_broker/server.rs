@@ -1,6 +1,8 @@
 //! What all connections share: who subscribes, which message comes next, and when.
 
-use super::{Behaviour, Fault, Stall};
+use super::{Behaviour, Fault, PlannedFault, Stall};
+use crate::clock::duration_ns;
+use crate::message::{Stamp, StampLayout};
 use protocol::native::encode_response;
 use protocol::{BatchBuilder, Code, Messages, Refusal, Response};
 use std::collections::HashMap;
@@ -25,7 +27,7 @@ pub(super) struct Output {
 
 #[derive(Debug)]
 pub(super) struct Server {
-    faults: HashMap<u64, Fault>,
+    faults: Vec<PlannedFault>,
     latency: Duration,
     service_time: Duration,
     topics: Mutex<Topics>,
@@ -48,20 +50,81 @@ struct Topics {
 struct Topic {
     offset: u64,
     subscribers: Vec<Subscriber>,
-    /// A message that comes after the next.
-    held: Option<Vec<u8>>,
+}
+
+/// A message on its way, and what is to happen to it.
+struct Message<'a> {
+    payload: &'a [u8],
+    faults: Vec<&'a PlannedFault>,
+}
+
+impl Message<'_> {
+    fn fault_toward(&self, subscriber: &str) -> Option<Fault> {
+        let mut faults = self.faults.iter();
+        faults.find(|planned| planned.is_seen_by(subscriber)).map(|planned| planned.fault)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Subscriber {
+    /// What it subscribes under.
+    pub(super) name: String,
     /// The client's own address.
     pub(super) connection: SocketAddr,
     pub(super) correlation: u32,
     pub(super) output: SyncSender<Output>,
     pub(super) socket: TcpStream,
+    /// A message that comes after the next.
+    pub(super) held: Option<Vec<u8>>,
 }
 
 impl Subscriber {
+    /// Has messages written to it when they are due; whether the connection still stands.
+    fn deliver(&mut self, base_offset: u64, messages: &[Message<'_>], mut due: Instant) -> bool {
+        let (mut batch, mut batch_offset) = (BatchBuilder::new(), base_offset);
+        for (offset, message) in (base_offset..).zip(messages) {
+            let payload = message.payload;
+            match message.fault_toward(&self.name) {
+                Some(Fault::SwapWithNext) => {
+                    push(&mut batch, self.held.replace(payload.to_vec()).as_deref());
+                    continue;
+                }
+                Some(Fault::CloseSubscribers) => {
+                    // One that is closed already is no loss.
+                    let _ = self.socket.shutdown(Shutdown::Both);
+                    return false;
+                }
+                Some(Fault::Drop) => {}
+                Some(Fault::Duplicate) => {
+                    push(&mut batch, Some(payload));
+                    push(&mut batch, Some(payload));
+                }
+                Some(Fault::Corrupt) => push(&mut batch, Some(&corrupted(payload))),
+                Some(Fault::Postdate(by)) => push(&mut batch, Some(&postdated(payload, by))),
+                Some(Fault::Delay(by)) => {
+                    if !self.write_batch(batch_offset, &mut batch, due) {
+                        return false;
+                    }
+                    batch_offset = offset;
+                    due += by;
+                    push(&mut batch, Some(payload));
+                }
+                Some(Fault::Refuse | Fault::ClosePublisher) | None => {
+                    push(&mut batch, Some(payload));
+                }
+            }
+            push(&mut batch, self.held.take().as_deref());
+        }
+        self.write_batch(batch_offset, &mut batch, due)
+    }
+
+    /// The same, of a batch, which is empty afterwards.
+    fn write_batch(&self, base_offset: u64, batch: &mut BatchBuilder, due: Instant) -> bool {
+        let batch = std::mem::take(batch);
+        let response = Response::Deliver { base_offset, batch: batch.batch() };
+        batch.batch().count() == 0 || self.write(&response, due)
+    }
+
     /// Has a response written when it is due; whether the connection still stands.
     fn write(&self, response: &Response<'_>, due: Instant) -> bool {
         let mut bytes = Vec::new();
@@ -89,7 +152,7 @@ impl Server {
         let free_at = Instant::now();
         let topics = Topics { published: 0, by_name: HashMap::new(), stall, free_at };
         Self {
-            faults: faults.into_iter().collect(),
+            faults,
             latency,
             service_time,
             topics: Mutex::new(topics),
@@ -117,6 +180,18 @@ impl Server {
         let mut until = self.stalled_until();
         if !self.has_ended() {
             *until = Some(Instant::now() + lasts);
+        }
+    }
+
+    /// Waits until then, or until everything ends.
+    pub(super) fn wait_until(&self, due: Instant) {
+        let mut until = self.stalled_until();
+        while let Some(left) = due.checked_duration_since(Instant::now()) {
+            if self.has_ended() {
+                return;
+            }
+            let waited = self.stall_ended.wait_timeout(until, left);
+            until = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -156,25 +231,33 @@ impl Server {
         };
         let count = payloads.len() as u32;
         let (first, served_at) = self.take_turn(count);
-        sleep_until(served_at);
+        self.wait_until(served_at);
         self.wait_while_stalled();
-        let fault_of = |index: u64| self.faults.get(&(first + index)).copied();
-        let faults: Vec<Option<Fault>> = (0..u64::from(count)).map(fault_of).collect();
-        if faults.contains(&Some(Fault::ClosePublisher)) {
+        let coming: Vec<Message<'_>> = (first..)
+            .zip(payloads)
+            .map(|(number, payload)| {
+                let planned = self.faults.iter();
+                let faults = planned.filter(|planned| planned.is_of(number, payload)).collect();
+                Message { payload, faults }
+            })
+            .collect();
+        let is_planned = |fault: Fault| {
+            coming.iter().any(|it| it.faults.iter().any(|planned| planned.fault == fault))
+        };
+        if is_planned(Fault::ClosePublisher) {
             return Verdict::Close;
         }
-        if faults.contains(&Some(Fault::Refuse)) {
-            let sentence = format!("told to refuse what has message {first} to {}", count - 1);
+        if is_planned(Fault::Refuse) {
+            let last = first + u64::from(count) - 1;
+            let sentence = format!("told to refuse what has message {first} to {last}");
             return Verdict::Refused(Refusal::new(Code::InvalidValue, sentence));
         }
         let mut topics = self.topics();
         let topic = topics.by_name.entry(topic.to_owned()).or_default();
         let base_offset = topic.offset;
         topic.offset += u64::from(count);
-        if faults.contains(&Some(Fault::CloseSubscribers)) {
-            topic.close_subscribers();
-        }
-        topic.deliver(base_offset, &payloads, &faults, Instant::now() + self.latency);
+        let due = Instant::now() + self.latency;
+        topic.subscribers.retain_mut(|subscriber| subscriber.deliver(base_offset, &coming, due));
         Verdict::Taken { base_offset, count }
     }
 
@@ -202,46 +285,6 @@ impl Server {
     }
 }
 
-impl Topic {
-    fn close_subscribers(&mut self) {
-        for subscriber in self.subscribers.drain(..) {
-            // One that is closed already is no loss.
-            let _ = subscriber.socket.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn deliver(
-        &mut self,
-        base_offset: u64,
-        payloads: &[&[u8]],
-        faults: &[Option<Fault>],
-        due: Instant,
-    ) {
-        let mut batch = BatchBuilder::new();
-        for (payload, fault) in payloads.iter().zip(faults) {
-            if let Some(Fault::SwapWithNext) = fault {
-                push(&mut batch, self.held.replace(payload.to_vec()).as_deref());
-                continue;
-            }
-            match fault {
-                Some(Fault::Drop | Fault::CloseSubscribers) => {}
-                Some(Fault::Duplicate) => {
-                    push(&mut batch, Some(payload));
-                    push(&mut batch, Some(payload));
-                }
-                Some(Fault::Corrupt) => push(&mut batch, Some(&corrupted(payload))),
-                _ => push(&mut batch, Some(payload)),
-            }
-            push(&mut batch, self.held.take().as_deref());
-        }
-        if batch.batch().count() == 0 {
-            return;
-        }
-        let response = Response::Deliver { base_offset, batch: batch.batch() };
-        self.subscribers.retain(|subscriber| subscriber.write(&response, due));
-    }
-}
-
 /// What came in a frame is small enough to go out in one.
 fn push(batch: &mut BatchBuilder, payload: Option<&[u8]>) {
     if let Some(payload) = payload {
@@ -257,9 +300,14 @@ fn corrupted(payload: &[u8]) -> Vec<u8> {
     payload
 }
 
-/// Sleeps, if that is still to come.
-pub(super) fn sleep_until(due: Instant) {
-    if let Some(left) = due.checked_duration_since(Instant::now()) {
-        std::thread::sleep(left);
+/// With both times so much later; as it is where it has no full stamp.
+fn postdated(payload: &[u8], by: Duration) -> Vec<u8> {
+    let mut payload = payload.to_vec();
+    if let Some(mut stamp) = Stamp::read(StampLayout::Full, &payload) {
+        let by_ns = duration_ns(by);
+        stamp.intended_ns = stamp.intended_ns.saturating_add(by_ns);
+        stamp.sent_ns = stamp.sent_ns.saturating_add(by_ns);
+        stamp.write(StampLayout::Full, &mut payload);
     }
+    payload
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::drivers::DriverError;
 use crate::ledger::Faults;
 use crate::message::Payloads;
-use crate::wire::trial::{Held, check_stream, terms};
+use crate::wire::testing::{Connected, check_stream, terms};
 use crate::wire::{Confirmation, Conversation, Driver, Native, Publisher, StreamTerms};
 use std::time::Instant;
 
@@ -14,16 +14,18 @@ fn stream() -> StreamTerms {
 
 struct Both {
     broker: StubBroker,
-    publisher: Held<dyn Publisher>,
-    subscriber: Held<dyn Conversation>,
+    publisher: Connected<dyn Publisher>,
+    subscriber: Connected<dyn Conversation>,
     terms: StreamTerms,
 }
 
 fn open(behaviour: Behaviour, terms: StreamTerms) -> Both {
     let broker = StubBroker::start(behaviour).unwrap();
     let driver = Native::new(broker.address());
-    let subscriber = Held::open(broker.address(), driver.subscriber(&terms, 0), &terms, 1).unwrap();
-    let publisher = Held::open(broker.address(), driver.publisher(&terms, 0), &terms, 0).unwrap();
+    let subscriber =
+        Connected::open(broker.address(), driver.subscriber(&terms, 0), &terms, 1).unwrap();
+    let publisher =
+        Connected::open(broker.address(), driver.publisher(&terms, 0), &terms, 0).unwrap();
     Both { broker, publisher, subscriber, terms }
 }
 
@@ -35,11 +37,11 @@ impl Both {
 
 /// With this fault of message 5, so many messages come, with these faults.
 fn check(fault: Fault, received: u64, expected: Faults) {
-    let faults = vec![(5, fault)];
+    let faults = vec![fault.at(5)];
     let mut both = open(Behaviour { faults, ..Behaviour::default() }, stream());
     both.publish(MESSAGES).unwrap();
-    both.subscriber.read_until(|held| held.received() == received).unwrap();
-    assert_eq!(both.subscriber.ledger.faults(&[MESSAGES]), expected, "{fault:?}");
+    both.subscriber.read_until(|heard| heard.received() == received).unwrap();
+    assert_eq!(both.subscriber.listener.ledger.faults(&[MESSAGES]), expected, "{fault:?}");
 }
 
 #[test]
@@ -66,14 +68,14 @@ fn each_fault_is_the_one_that_the_ledger_finds() {
 
 #[test]
 fn a_publication_is_refused_and_a_connection_closed_when_it_is_told() {
-    let told = |fault| Behaviour { faults: vec![(5, fault)], ..Behaviour::default() };
+    let told = |fault: Fault| Behaviour { faults: vec![fault.at(5)], ..Behaviour::default() };
     let error = open(told(Fault::Refuse), stream()).publish(MESSAGES).unwrap_err();
     assert_eq!((error.code(), error.is_refusal()), ("invalid_value", true));
     let error = open(told(Fault::ClosePublisher), stream()).publish(MESSAGES).unwrap_err();
     assert!(matches!(error.code(), "connection_closed" | "connection_failed"), "{error}");
     let mut both = open(told(Fault::CloseSubscribers), stream());
     both.publish(MESSAGES).unwrap();
-    let error = both.subscriber.read_until(|held| held.received() == MESSAGES).unwrap_err();
+    let error = both.subscriber.read_until(|heard| heard.received() == MESSAGES).unwrap_err();
     assert!(matches!(error.code(), "connection_closed" | "connection_failed"), "{error}");
 }
 
@@ -85,7 +87,7 @@ fn in_a_stall_nothing_moves() {
     let started_at = Instant::now();
     both.publish(MESSAGES).unwrap();
     assert!(started_at.elapsed() >= lasts);
-    both.subscriber.read_until(|held| held.received() == MESSAGES).unwrap();
+    both.subscriber.read_until(|heard| heard.received() == MESSAGES).unwrap();
     let mut both = open(Behaviour::default(), stream());
     both.broker.stall(lasts);
     let started_at = Instant::now();
@@ -99,7 +101,7 @@ fn deliveries_are_late_by_the_latency() {
     let mut both = open(Behaviour { latency, ..Behaviour::default() }, stream());
     let started_at = Instant::now();
     both.publish(MESSAGES).unwrap();
-    both.subscriber.read_until(|held| held.received() == MESSAGES).unwrap();
+    both.subscriber.read_until(|heard| heard.received() == MESSAGES).unwrap();
     assert!(started_at.elapsed() >= latency);
 }
 

@@ -1,50 +1,23 @@
 //! The drivers against the brokers themselves, where these are installed.
 
-use super::testing::{Peer, RUN_ID};
+use super::testing::{self, Connected, Peer, check_stream, skipped};
 use super::{
     BytePipe, Confirmation, Driver, Held, Mqtt, Native, Nats, Redis, RedisStreams, Request,
     Selection, StreamTerms, TandemClient, TandemJson, hold_conversation, hold_requests,
 };
 use crate::drivers::{DriverError, DriverKind, MqttTerms, MqttVersion};
-use crate::message::{BatchStamp, Intended, Payloads};
-use crate::process::{BrokerProcess, Launch, Program, Started, locate};
-use protocol::LagPolicy;
+use crate::message::Payloads;
+use crate::process::{Program, locate};
 use protocol::mqtt::QoS;
-use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const PUBLISHERS: u32 = 2;
-const SUBSCRIBERS: u32 = 2;
-const PUBLICATIONS: u32 = 40;
-const BATCH: u32 = 5;
-
-/// A broker that runs; `None`, told on standard error, if it is not there to be run.
-fn started(
-    driver: DriverKind,
-    command: &[&str],
-    config_file: Option<&str>,
-) -> Option<BrokerProcess> {
-    let command: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
-    let environment = &BTreeMap::new();
-    let launch = Launch { driver, command: &command, config_file, data_dir: None, environment };
-    match BrokerProcess::start(launch).unwrap() {
-        Started::Ready(process) => Some(process),
-        Started::Missing(advice) => skipped(&advice),
-    }
-}
-
-/// Not through the test's own output, which is shown for failures alone.
-fn skipped<T>(advice: &str) -> Option<T> {
-    writeln!(std::io::stderr(), "skipped: {advice}").unwrap();
-    None
-}
+/// Of each publisher to each topic.
+const MESSAGES: u64 = 200;
 
 /// A broker of this workspace, of the release or else of this build.
-fn tandem(program: &str) -> Option<BrokerProcess> {
+fn tandem(program: &str) -> Option<Peer> {
     let of_this_build = || {
         let own = std::env::current_exe().unwrap();
         let path = own.ancestors().nth(2).map(|dir| dir.join(program));
@@ -60,21 +33,21 @@ fn tandem(program: &str) -> Option<BrokerProcess> {
         ));
     };
     let command = [&path.to_string_lossy(), "--memory", "--listen", "127.0.0.1:0"];
-    started(DriverKind::TandemNative, &command, None)
+    Peer::start(DriverKind::TandemNative, &command, None)
 }
 
-fn tandems() -> impl Iterator<Item = BrokerProcess> {
+fn tandems() -> impl Iterator<Item = Peer> {
     ["broker-threaded", "broker-mio"].into_iter().filter_map(tandem)
 }
 
-fn mosquitto() -> Option<BrokerProcess> {
+fn mosquitto() -> Option<Peer> {
     let config = "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n\
                   set_tcp_nodelay true\n\
                   log_dest stderr\nlog_type information\n";
-    started(DriverKind::Mqtt, &["mosquitto", "-c", "{config_file}"], Some(config))
+    Peer::start(DriverKind::Mqtt, &["mosquitto", "-c", "{config_file}"], Some(config))
 }
 
-fn redis() -> Option<BrokerProcess> {
+fn redis() -> Option<Peer> {
     let command = [
         "redis-server",
         "--port",
@@ -86,7 +59,7 @@ fn redis() -> Option<BrokerProcess> {
         "--appendonly",
         "no",
     ];
-    started(DriverKind::Redis, &command, None)
+    Peer::start(DriverKind::Redis, &command, None)
 }
 
 fn byte_pipe() -> SocketAddr {
@@ -104,76 +77,8 @@ fn terms(
     payloads: Payloads,
 ) -> StreamTerms {
     static STREAMS: AtomicU32 = AtomicU32::new(0);
-    StreamTerms {
-        root: format!("stream-{}", STREAMS.fetch_add(1, Ordering::Relaxed)),
-        topics,
-        selection,
-        payloads: Arc::new(payloads),
-        batch_max: BATCH,
-        confirmation,
-        held: None,
-        lag_policy: LagPolicy::Hold,
-    }
-}
-
-/// Everything that publishers send must come to every subscriber, once, whole and in order.
-fn check_stream(driver: &dyn Driver, terms: &StreamTerms) {
-    if let Some(mut preparation) = driver.preparation(terms) {
-        hold_conversation(driver.address(), &mut *preparation).unwrap();
-    }
-    let producers = PUBLISHERS * terms.topics;
-    let mut subscribers: Vec<_> = (0..SUBSCRIBERS)
-        .map(|index| {
-            Peer::open(driver.address(), driver.subscriber(terms, index), terms, producers)
-        })
-        .collect();
-    for publisher in 0..PUBLISHERS {
-        publish(driver, terms, publisher);
-    }
-    let each = u64::from(PUBLICATIONS / terms.topics * BATCH);
-    let sent = vec![each; producers as usize];
-    for subscriber in &mut subscribers {
-        let all: u64 = sent.iter().sum();
-        subscriber.read_until("every message", |heard| heard.recorder.received() >= all);
-        let faults = subscriber.listener.ledger.faults(&sent);
-        assert!(faults.is_none(), "{terms:?}: {faults:?}");
-    }
-    drop(subscribers);
-    if let Some(mut removal) = driver.removal(terms) {
-        hold_conversation(driver.address(), &mut *removal).unwrap();
-    }
-}
-
-fn publish(driver: &dyn Driver, terms: &StreamTerms, publisher: u32) {
-    let conversation = driver.publisher(terms, publisher);
-    let mut peer = Peer::open(driver.address(), conversation, terms, 0);
-    for publication in 0..PUBLICATIONS / terms.topics * terms.topics {
-        let (round, topic) = (publication / terms.topics, publication % terms.topics);
-        while peer.conversation.room() < BATCH {
-            peer.read("room");
-        }
-        let stamp = BatchStamp {
-            count: BATCH,
-            topic,
-            producer: publisher * terms.topics + topic,
-            first_sequence: u64::from(round * BATCH),
-            intended: Intended::Together(1),
-            sent_ns: 2,
-            run_id: RUN_ID,
-            phase: 0,
-        };
-        let bytes = peer.conversation.publish(&stamp).to_vec();
-        peer.write(&bytes);
-    }
-    let mut question = Vec::new();
-    peer.conversation.finish(&mut question);
-    peer.write(&question);
-    peer.read_until("the end", |heard| heard.tidings.finished);
-    let expected = match terms.confirmation {
-        Confirmation::Wanted => PUBLICATIONS / terms.topics * terms.topics,
-        Confirmation::Unwanted => 0,
-    };
-    assert_eq!(peer.listener.tidings.acknowledged, expected, "{terms:?}");
+    let root = format!("stream-{}", STREAMS.fetch_add(1, Ordering::Relaxed));
+    StreamTerms { selection, confirmation, ..testing::terms(&root, topics, payloads) }
 }
 
 /// Streams of every kind that the driver has.
@@ -182,11 +87,11 @@ fn check_streams(driver: &dyn Driver, selections: &[Selection], confirmations: &
         for &selection in selections {
             for topics in [1, 3] {
                 let payloads = Payloads::fixed(40);
-                check_stream(driver, &terms(topics, selection, confirmation, payloads));
+                check_stream(driver, &terms(topics, selection, confirmation, payloads), MESSAGES);
             }
         }
         let sizes = Payloads::cycle(vec![32, 2000, 100]);
-        check_stream(driver, &terms(1, Selection::Names, confirmation, sizes));
+        check_stream(driver, &terms(1, Selection::Names, confirmation, sizes), MESSAGES);
     }
 }
 
@@ -203,19 +108,15 @@ fn check_operations(driver: &dyn Driver, with_subscriptions: bool) {
     hold_requests(driver.address(), &mut *driver.operator(0), requests).unwrap();
     hold_conversation(driver.address(), &mut *driver.idler(1)).unwrap();
 
-    let mut peer = Peer::open(
-        driver.address(),
-        driver.operator(2),
-        &terms(1, Selection::Names, Confirmation::Wanted, Payloads::fixed(16)),
-        0,
-    );
+    let terms = terms(1, Selection::Names, Confirmation::Wanted, Payloads::fixed(16));
+    let mut client = Connected::open(driver.address(), driver.operator(2), &terms, 0).unwrap();
     let mut output = Vec::new();
     let mut filled = 0;
-    peer.conversation.request(&Request::Create { topic: "filled" }, &mut output).unwrap();
-    filled += 1 + peer.conversation.fill("filled", b"payload", 100, &mut output).unwrap();
-    peer.write(&output);
-    peer.read_until("answers", |heard| heard.tidings.answers.len() >= filled as usize);
-    assert!(peer.listener.tidings.answers.iter().all(Result::is_ok));
+    client.conversation.request(&Request::Create { topic: "filled" }, &mut output).unwrap();
+    filled += 1 + client.conversation.fill("filled", b"payload", 100, &mut output).unwrap();
+    client.write(&output).unwrap();
+    client.read_until(|heard| heard.tidings.answers.len() >= filled as usize).unwrap();
+    assert!(client.listener.tidings.answers.iter().all(Result::is_ok));
 }
 
 const BOTH: [Confirmation; 2] = [Confirmation::Unwanted, Confirmation::Wanted];
@@ -273,7 +174,7 @@ fn streams_and_operations_go_through_both_tandem_brokers_in_json_lines() {
 #[test]
 fn nats_streams_and_operations_go_through_a_nats_server() {
     let command = ["nats-server", "-a", "127.0.0.1", "-p", "{port}"];
-    let Some(broker) = started(DriverKind::Nats, &command, None) else { return };
+    let Some(broker) = Peer::start(DriverKind::Nats, &command, None) else { return };
     let driver = Nats::new(broker.address());
     check_streams(&driver, &BY_ANY, &BOTH);
     check_operations(&driver, false);
@@ -295,8 +196,8 @@ fn streams_go_through_the_byte_pipe_by_both_its_protocols() {
     // Each stream a pipe of its own: it sends everything to everyone.
     for topics in [1, 3] {
         let terms = terms(topics, Selection::Names, Confirmation::Unwanted, Payloads::fixed(40));
-        check_stream(&BytePipe::new(byte_pipe()), &terms);
-        check_stream(&Mqtt::new(byte_pipe(), MqttTerms::default()), &terms);
+        check_stream(&BytePipe::new(byte_pipe()), &terms, MESSAGES);
+        check_stream(&Mqtt::new(byte_pipe(), MqttTerms::default()), &terms, MESSAGES);
     }
     check_operations(&BytePipe::new(byte_pipe()), false);
 }
@@ -308,11 +209,13 @@ fn check_backlog(driver: &dyn Driver) {
     if let Some(mut preparation) = driver.preparation(&terms) {
         hold_conversation(driver.address(), &mut *preparation).unwrap();
     }
-    publish(driver, &terms, 0);
-    let each = u64::from(PUBLICATIONS / 2 * BATCH);
-    let mut reader = Peer::open(driver.address(), driver.subscriber(&terms, 0), &terms, 2);
-    reader.read_until("the backlog", |heard| heard.recorder.received() >= 2 * each);
-    assert!(reader.listener.ledger.faults(&[each, each]).is_none());
+    let publisher = driver.publisher(&terms, 0);
+    let mut publisher = Connected::open(driver.address(), publisher, &terms, 0).unwrap();
+    publisher.publish_all(&terms, 0, MESSAGES).unwrap();
+    let reader = driver.subscriber(&terms, 0);
+    let mut reader = Connected::open(driver.address(), reader, &terms, 2).unwrap();
+    reader.read_until(|heard| heard.received() >= 2 * MESSAGES).unwrap();
+    assert!(reader.listener.ledger.faults(&[MESSAGES; 2]).is_none());
 }
 
 #[test]
@@ -341,15 +244,15 @@ fn what_a_broker_refuses_is_told_in_its_own_words() {
         let mut words = Vec::new();
         words.extend_from_slice(b"*3\r\n$3\r\nSET\r\n$4\r\nkept\r\n$1\r\nx\r\n");
         let terms = terms(1, Selection::Names, Confirmation::Wanted, Payloads::fixed(16));
-        let mut peer = Peer::open(broker.address(), channel.operator(0), &terms, 0);
-        peer.write(&words);
-        peer.read_until("OK", |heard| !heard.tidings.answers.is_empty());
+        let mut client = Connected::open(broker.address(), channel.operator(0), &terms, 0).unwrap();
+        client.write(&words).unwrap();
+        client.read_until(|heard| !heard.tidings.answers.is_empty()).unwrap();
         let error = refusal(&RedisStreams::new(broker.address()), &[publish]);
         assert_eq!((error.code(), error.is_refusal()), ("WRONGTYPE", true), "{error}");
     }
     let config = "listen: \"127.0.0.1:{port}\"\nmax_payload: 8\n";
     let command = ["nats-server", "-c", "{config_file}"];
-    if let Some(broker) = started(DriverKind::Nats, &command, Some(config)) {
+    if let Some(broker) = Peer::start(DriverKind::Nats, &command, Some(config)) {
         let publish = Request::Publish { topic: "t", payload: b"longer than eight" };
         let error = refusal(&Nats::new(broker.address()), &[publish]);
         assert!(error.to_string().contains("Maximum Payload Violation"), "{error}");

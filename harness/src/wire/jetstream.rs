@@ -23,7 +23,7 @@ mod operator;
 mod publisher;
 mod subscriber;
 
-use super::nats_lines::{CONNECT, LINE_END, LineStep, NatsMessage, PING, PONG, Said, next_said};
+use super::nats::lines::{CONNECT, LINE_END, LineStep, NatsMessage, PING, PONG, Said, next_said};
 use super::{Conversation, Driver, Encoder, Heard, Operator, Publisher, StreamTerms};
 use crate::config::JetStreamStorage as Storage;
 use crate::drivers::DriverError;

@@ -31,18 +31,14 @@ mod library;
 mod mqtt;
 mod native;
 mod nats;
-mod nats_lines;
 mod null;
 mod pieces;
 mod publications;
 mod redis;
 mod stomp;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
-pub(crate) mod trial;
+pub(crate) mod testing;
 mod unacknowledged;
-mod unanswered;
 
 pub use amqp::Amqp;
 pub use blocking::{hold_conversation, hold_fill, hold_requests};

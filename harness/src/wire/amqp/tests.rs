@@ -1,8 +1,9 @@
 use super::frames::{FRAME_BYTES_MIN, FrameStep, KIND_METHOD, next_frame};
 use super::methods::{Mandatory, Method, decode, publication};
 use super::*;
+use crate::drivers::DriverKind;
 use crate::message::Payloads;
-use crate::wire::trial::{Held, Peer, check_splits, check_stream, stamped, terms};
+use crate::wire::testing::{Connected, Peer, check_splits, check_stream, stamped, terms};
 use crate::wire::{Confirmation, EncodedBatch, Request, hold_requests};
 use amq_protocol::frame::{AMQPFrame, WriteContext, gen_frame, parse_frame};
 use amq_protocol::protocol::{AMQPClass, basic, channel, confirm, connection, exchange, queue};
@@ -12,10 +13,10 @@ const CONFIG: &str = "listeners.tcp.1 = 127.0.0.1:{port}\n";
 
 #[test]
 fn rabbitmq_delivers_what_its_queues_take_whole_and_in_order() {
-    let Some(peer) = Peer::start_rabbitmq("", CONFIG) else { return };
+    let Some(peer) = Peer::start_rabbitmq(DriverKind::Amqp, "", CONFIG) else { return };
     let mut number = 0;
     for queues in [AmqpQueue::Classic, AmqpQueue::Quorum] {
-        let driver = Amqp::new(peer.address, queues);
+        let driver = Amqp::new(peer.address(), queues);
         for confirmation in [Confirmation::Wanted, Confirmation::Unwanted] {
             for (topics, selection) in
                 [(1, Selection::Names), (3, Selection::Names), (3, Selection::Wildcard)]
@@ -27,7 +28,7 @@ fn rabbitmq_delivers_what_its_queues_take_whole_and_in_order() {
             }
         }
     }
-    let driver = Amqp::new(peer.address, AmqpQueue::Classic);
+    let driver = Amqp::new(peer.address(), AmqpQueue::Classic);
     // More than a frame holds.
     check_stream(&driver, &terms("large", 1, Payloads::fixed(500_000)), 20);
     check_stream(&driver, &terms("cycle", 1, Payloads::cycle(vec![32, 300_000, 100])), 100);
@@ -37,7 +38,7 @@ fn rabbitmq_delivers_what_its_queues_take_whole_and_in_order() {
 
 fn rabbitmq_answers_operations(peer: &Peer) {
     for queues in [AmqpQueue::Classic, AmqpQueue::Quorum] {
-        let driver = Amqp::new(peer.address, queues);
+        let driver = Amqp::new(peer.address(), queues);
         let topic = "topic";
         let requests = [
             Request::Create { topic },
@@ -45,25 +46,26 @@ fn rabbitmq_answers_operations(peer: &Peer) {
             Request::Publish { topic, payload: &[0; 300_000] },
             Request::Delete { topic },
         ];
-        hold_requests(peer.address, driver.operator(0).as_mut(), requests).unwrap();
+        hold_requests(peer.address(), driver.operator(0).as_mut(), requests).unwrap();
         let requests = [Request::Publish { topic, payload: b"x" }];
-        let error = hold_requests(peer.address, driver.operator(0).as_mut(), requests).unwrap_err();
+        let error =
+            hold_requests(peer.address(), driver.operator(0).as_mut(), requests).unwrap_err();
         assert_eq!(error.code(), "amqp_312");
     }
 }
 
 fn rabbitmq_refuses_what_nobody_takes(peer: &Peer) {
-    let driver = Amqp::new(peer.address, AmqpQueue::Classic);
+    let driver = Amqp::new(peer.address(), AmqpQueue::Classic);
     let terms = terms("nobody", 1, Payloads::fixed(100));
     let refused = || {
         let publisher = driver.publisher(&terms, 0);
-        let mut held = Held::open(peer.address, publisher, &terms, 0).unwrap();
-        held.publish_all(&terms, 0, 1).unwrap_err()
+        let mut connected = Connected::open(peer.address(), publisher, &terms, 0).unwrap();
+        connected.publish_all(&terms, 0, 1).unwrap_err()
     };
     let error = refused();
     assert!(error.code() == "amqp_404" && error.to_string().contains("nobody"), "{error}");
     let mut preparation = driver.preparation(&terms).unwrap();
-    crate::wire::hold_conversation(peer.address, preparation.as_mut()).unwrap();
+    crate::wire::hold_conversation(peer.address(), preparation.as_mut()).unwrap();
     assert_eq!(refused().code(), "amqp_312");
 }
 
@@ -321,7 +323,7 @@ fn a_broker_that_allows_smaller_frames_gets_them() {
         socket.write_all(&told_opening(FRAME_BYTES_MIN as u32, 2)).unwrap();
         socket
     });
-    let mut held = Held::open(address, driver.publisher(&terms, 0), &terms, 0).unwrap();
+    let mut connected = Connected::open(address, driver.publisher(&terms, 0), &terms, 0).unwrap();
     let stamp = crate::message::BatchStamp {
         count: 1,
         topic: 0,
@@ -332,7 +334,7 @@ fn a_broker_that_allows_smaller_frames_gets_them() {
         run_id: 1,
         phase: 0,
     };
-    let mut rest = held.conversation.publish(&stamp);
+    let mut rest = connected.conversation.publish(&stamp);
     let mut bodies = 0;
     while !rest.is_empty() {
         let (used, frame) = parsed(rest);
@@ -355,13 +357,13 @@ proptest! {
         let payloads = Payloads::cycle(vec![40, 5000]);
         let terms = terms("stream", 1, payloads.clone());
         let told = told_subscriber(&terms);
-        check_splits(|| driver.subscriber(&terms, 0), &payloads, &told, &splits);
+        check_splits(|| driver.subscriber(&terms, 0), &terms, &told, &splits);
         let publisher = || {
             let mut publisher = AmqpPublisher::new(&terms, AmqpQueue::Classic);
             publisher.expect_publications(4);
             Box::new(publisher)
         };
-        check_splits(publisher, &payloads, &told_publisher(), &splits);
+        check_splits(publisher, &terms, &told_publisher(), &splits);
     }
 
     #[test]
@@ -378,7 +380,7 @@ proptest! {
             output.extend_from_slice(&[0, class, 0, method]);
             output.extend_from_slice(&told);
         });
-        check_splits(|| driver.subscriber(&terms, 0), &payloads, &opened, &[]);
-        check_splits(|| driver.subscriber(&terms, 0), &payloads, &told, &[]);
+        check_splits(|| driver.subscriber(&terms, 0), &terms, &opened, &[]);
+        check_splits(|| driver.subscriber(&terms, 0), &terms, &told, &[]);
     }
 }

@@ -8,7 +8,7 @@ use super::api::{
 use super::{ANSWERS, CONNECT, Conversation, HeardOf, PING, publish, subscribe, take_lines};
 use crate::config::JetStreamStorage as Storage;
 use crate::drivers::DriverError;
-use crate::wire::nats_lines::NatsMessage;
+use crate::wire::nats::lines::NatsMessage;
 use crate::wire::{Heard, Operator, Request};
 
 pub(super) struct JetStreamOperator {

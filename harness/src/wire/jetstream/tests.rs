@@ -1,12 +1,13 @@
 use super::*;
+use crate::drivers::DriverKind;
 use crate::message::Payloads;
-use crate::wire::trial::{Held, Peer, check_splits, check_stream, stamped, terms};
+use crate::wire::testing::{Connected, Peer, check_splits, check_stream, stamped, terms};
 use crate::wire::{Confirmation, Request, Selection, hold_requests};
 use proptest::prelude::*;
 
 fn nats_server() -> Option<Peer> {
     let config = "listen: \"127.0.0.1:{port}\"\njetstream { store_dir: \"{data_dir}\" }\n";
-    Peer::start(&["nats-server", "-c", "{config_file}"], config)
+    Peer::start(DriverKind::JetStream, &["nats-server", "-c", "{config_file}"], Some(config))
 }
 
 #[test]
@@ -14,7 +15,7 @@ fn nats_delivers_what_its_streams_hold_whole_and_in_order() {
     let Some(peer) = nats_server() else { return };
     let mut number = 0;
     for storage in [Storage::Memory, Storage::File] {
-        let driver = JetStream::new(peer.address, storage);
+        let driver = JetStream::new(peer.address(), storage);
         for confirmation in [Confirmation::Wanted, Confirmation::Unwanted] {
             for (topics, selection) in
                 [(1, Selection::Names), (3, Selection::Names), (3, Selection::Wildcard)]
@@ -32,7 +33,7 @@ fn nats_delivers_what_its_streams_hold_whole_and_in_order() {
 #[test]
 fn nats_carries_large_payloads_and_such_of_many_sizes() {
     let Some(peer) = nats_server() else { return };
-    let driver = JetStream::new(peer.address, Storage::Memory);
+    let driver = JetStream::new(peer.address(), Storage::Memory);
     check_stream(&driver, &terms("large", 1, Payloads::fixed(500_000)), 20);
     check_stream(&driver, &terms("cycle", 1, Payloads::cycle(vec![32, 9000, 100])), 500);
 }
@@ -40,7 +41,7 @@ fn nats_carries_large_payloads_and_such_of_many_sizes() {
 #[test]
 fn nats_grants_every_operation() {
     let Some(peer) = nats_server() else { return };
-    let driver = JetStream::new(peer.address, Storage::Memory);
+    let driver = JetStream::new(peer.address(), Storage::Memory);
     let (topic, subscriber) = ("topic", "subscriber");
     let requests = [
         Request::Create { topic },
@@ -50,32 +51,36 @@ fn nats_grants_every_operation() {
         Request::Pull { topic, subscriber },
         Request::Delete { topic },
     ];
-    hold_requests(peer.address, driver.operator(0).as_mut(), requests).unwrap();
+    hold_requests(peer.address(), driver.operator(0).as_mut(), requests).unwrap();
     let requests = [Request::Publish { topic, payload: b"x" }];
-    let error = hold_requests(peer.address, driver.operator(0).as_mut(), requests).unwrap_err();
+    let error = hold_requests(peer.address(), driver.operator(0).as_mut(), requests).unwrap_err();
     assert_eq!(error.code(), "nats_503");
 }
 
 #[test]
 fn a_publication_that_the_stream_has_no_room_for_is_a_refusal() {
     let Some(peer) = nats_server() else { return };
-    let driver = JetStream::new(peer.address, Storage::Memory);
+    let driver = JetStream::new(peer.address(), Storage::Memory);
     // Nothing holds what is published to it.
     let terms = terms("nowhere", 1, Payloads::fixed(100));
     let publisher = driver.publisher(&terms, 0);
-    let mut held = Held::open(peer.address, publisher, &terms, 0).unwrap();
-    let error = held.publish_all(&terms, 0, 1).unwrap_err();
+    let mut connected = Connected::open(peer.address(), publisher, &terms, 0).unwrap();
+    let error = connected.publish_all(&terms, 0, 1).unwrap_err();
     assert!(error.is_refusal() && error.code() == "nats_503", "{error}");
 }
 
 #[test]
 fn a_server_without_jetstream_is_told_apart() {
     let config = "listen: \"127.0.0.1:{port}\"\n";
-    let Some(peer) = Peer::start(&["nats-server", "-c", "{config_file}"], config) else { return };
-    let driver = JetStream::new(peer.address, Storage::Memory);
+    let Some(peer) =
+        Peer::start(DriverKind::JetStream, &["nats-server", "-c", "{config_file}"], Some(config))
+    else {
+        return;
+    };
+    let driver = JetStream::new(peer.address(), Storage::Memory);
     let terms = terms("stream", 1, Payloads::fixed(100));
     let publisher = driver.publisher(&terms, 0);
-    let error = Held::open(peer.address, publisher, &terms, 0).map(|_| ()).unwrap_err();
+    let error = Connected::open(peer.address(), publisher, &terms, 0).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("JetStream"), "{error}");
 }
 
@@ -117,13 +122,13 @@ proptest! {
         let payloads = Payloads::fixed(40);
         let terms = terms("stream", 1, payloads.clone());
         let subscriber = || driver.subscriber(&terms, 0);
-        check_splits(subscriber, &payloads, &told_subscriber(&payloads), &splits);
+        check_splits(subscriber, &terms, &told_subscriber(&payloads), &splits);
         let publisher = || {
             let mut publisher = JetStreamPublisher::new(&terms, 0);
             publisher.expect_publications(3);
             Box::new(publisher)
         };
-        check_splits(publisher, &payloads, &told_publisher(), &splits);
+        check_splits(publisher, &terms, &told_publisher(), &splits);
     }
 
     #[test]
@@ -131,6 +136,6 @@ proptest! {
         let driver = JetStream::new("127.0.0.1:1".parse().unwrap(), Storage::Memory);
         let payloads = Payloads::fixed(40);
         let terms = terms("stream", 1, payloads.clone());
-        check_splits(|| driver.subscriber(&terms, 0), &payloads, &told, &[]);
+        check_splits(|| driver.subscriber(&terms, 0), &terms, &told, &[]);
     }
 }

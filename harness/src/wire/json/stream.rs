@@ -5,7 +5,7 @@ use super::answer::{Answers, Line};
 use crate::drivers::DriverError;
 use crate::message::BatchStamp;
 use crate::wire::pieces::take_pieces;
-use crate::wire::unanswered::Unanswered;
+use crate::wire::unacknowledged::Unacknowledged;
 use crate::wire::{
     Confirmation, Conversation, EncodedBatch, Encoder, Heard, Publications, Publisher, StreamTerms,
 };
@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// Messages without an answer where nobody counts them. The broker answers each.
-const UNCOUNTED_MAX: u32 = 2048;
+const UNCOUNTED_MAX: u64 = 2048;
 
 /// Payloads that one PULL asks for.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -38,7 +38,7 @@ pub(super) struct JsonPublisher {
     heads: Vec<Vec<u8>>,
     lines: Vec<u8>,
     confirmation: Confirmation,
-    unanswered: Unanswered,
+    unacknowledged: Unacknowledged,
     /// Whether the opening question was answered, which comes before all else.
     is_open: bool,
     is_finishing: bool,
@@ -62,24 +62,22 @@ impl JsonPublisher {
             heads: terms.topic_names(SEPARATOR).map(head).collect(),
             lines: Vec::new(),
             confirmation: terms.confirmation,
-            unanswered: Unanswered::default(),
+            unacknowledged: Unacknowledged::of_each(),
             is_open: false,
             is_finishing: false,
         }
     }
 
     fn handle_answer(&mut self, heard: &mut Heard<'_, '_>) -> Result<(), DriverError> {
-        match self.unanswered.answer() {
-            Some(true) if self.confirmation == Confirmation::Wanted => heard.acknowledge(1),
-            Some(_) => {}
-            None if self.is_finishing => {
-                self.is_finishing = false;
-                heard.finished();
-            }
-            None => {
-                let found = "an answer more than there were requests";
-                return Err(DriverError::unexpected("nothing", &found));
-            }
+        // Lines are answered in order, and the one that finishes is the last.
+        if self.is_finishing && self.unacknowledged.is_empty() {
+            self.is_finishing = false;
+            heard.finished();
+            return Ok(());
+        }
+        let publications = self.unacknowledged.acknowledge(1)?;
+        if self.confirmation == Confirmation::Wanted {
+            heard.acknowledge(publications);
         }
         Ok(())
     }
@@ -112,13 +110,13 @@ impl Conversation for JsonPublisher {
 impl Publisher for JsonPublisher {
     fn room(&self) -> u32 {
         match self.confirmation {
-            Confirmation::Unwanted if self.unanswered.messages() >= UNCOUNTED_MAX => 0,
+            Confirmation::Unwanted if self.unacknowledged.messages() >= UNCOUNTED_MAX => 0,
             Confirmation::Unwanted | Confirmation::Wanted => u32::MAX,
         }
     }
 
     fn publish(&mut self, stamp: &BatchStamp<'_>) -> &[u8] {
-        self.unanswered.add(stamp.count);
+        self.unacknowledged.publish(stamp.count);
         let batch = self.publications.stamped(stamp);
         let (payloads, places) = (batch.bytes(), batch.payloads_at());
         let head = &self.heads[stamp.topic as usize];

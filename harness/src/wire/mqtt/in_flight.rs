@@ -3,7 +3,7 @@
 
 use super::packets::{PacketIds, acknowledge, first_byte, refusal_or};
 use crate::drivers::DriverError;
-use crate::wire::unanswered::Unanswered;
+use crate::wire::unacknowledged::Unacknowledged;
 use protocol::mqtt::{Ack, Packet, PacketId, QoS};
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct InFlight {
     qos: QoS,
-    unanswered: Unanswered,
+    unacknowledged: Unacknowledged,
     /// Of the PUBACKs or PUBRECs that came.
     received: PacketIds,
     /// Of the PUBCOMPs that came.
@@ -25,21 +25,21 @@ pub(super) struct InFlight {
 impl InFlight {
     pub(super) fn new(qos: QoS) -> Self {
         let (received, completed) = (PacketIds::new(), PacketIds::new());
-        Self { qos, unanswered: Unanswered::default(), received, completed }
+        Self { qos, unacknowledged: Unacknowledged::of_each(), received, completed }
     }
 
     #[inline]
     pub(super) fn add(&mut self, messages: u32) {
-        self.unanswered.add(messages);
+        self.unacknowledged.publish(messages);
     }
 
     #[inline]
-    pub(super) fn messages(&self) -> u32 {
-        self.unanswered.messages()
+    pub(super) fn messages(&self) -> u64 {
+        self.unacknowledged.messages()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.unanswered.is_empty()
+        self.unacknowledged.is_empty()
     }
 
     /// Takes in an acknowledgement, and appends what it is answered with; how many publications
@@ -77,10 +77,10 @@ impl InFlight {
 
     #[inline]
     fn answer(&mut self, packet: &Packet<'_>) -> Result<u32, DriverError> {
-        match self.unanswered.answer() {
-            Some(is_whole) => Ok(u32::from(is_whole)),
-            None => Err(refusal_or("nothing, since all was acknowledged", packet)),
+        if self.unacknowledged.is_empty() {
+            return Err(refusal_or("nothing, since all was acknowledged", packet));
         }
+        self.unacknowledged.acknowledge(1)
     }
 }
 

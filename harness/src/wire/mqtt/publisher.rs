@@ -123,7 +123,8 @@ impl Publisher for MqttPublisher {
             QoS::AtMostOnce if self.pings.is_full() => 0,
             QoS::AtMostOnce => u32::MAX,
             QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                u32::from(self.in_flight_max).saturating_sub(self.in_flight.messages())
+                let room = u64::from(self.in_flight_max).saturating_sub(self.in_flight.messages());
+                u32::try_from(room).unwrap_or(u32::MAX)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! NATS without its store: PUB and SUB; an acknowledged publication is PUB with PING, which is
 //! answered when the server has taken it in.
 
+pub(super) mod lines;
 mod said;
 
 use super::pieces::{LINE_END, RepeatedHead, TextEncoder, take_pieces};

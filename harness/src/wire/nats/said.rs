@@ -4,10 +4,10 @@
 //! request that is always answered, and it is answered in order: PONG says that the server has
 //! taken in all that was sent before.
 
+use super::lines::{self, LineStep, next_said};
 use crate::drivers::DriverError;
-use crate::wire::nats_lines::{self, LineStep, next_said};
 
-pub(super) use crate::wire::nats_lines::{PING, PONG};
+pub(super) use super::lines::{PING, PONG};
 
 /// Who connects, and that nothing but PING is to be answered.
 pub(super) const CONNECT: &[u8] =
@@ -58,10 +58,10 @@ impl Server {
             }
         };
         let said = match said {
-            nats_lines::Said::Message(message) => Said::Message(message.payload),
-            nats_lines::Said::Pong => Said::Pong,
-            nats_lines::Said::Ping => Said::Ping,
-            nats_lines::Said::Info(_) | nats_lines::Said::News => Said::News,
+            lines::Said::Message(message) => Said::Message(message.payload),
+            lines::Said::Pong => Said::Pong,
+            lines::Said::Ping => Said::Ping,
+            lines::Said::Info(_) | lines::Said::News => Said::News,
         };
         Ok(Some((said, used)))
     }

@@ -4,14 +4,14 @@ use super::resp::{Cursor, Reply, append_command, whole};
 use crate::drivers::DriverError;
 use crate::message::BatchStamp;
 use crate::wire::pieces::{TextEncoder, take_pieces};
-use crate::wire::unanswered::Unanswered;
+use crate::wire::unacknowledged::Unacknowledged;
 use crate::wire::{
     Confirmation, Conversation, Heard, Operator, Publications, Publisher, Request, StreamTerms,
 };
 
 /// Messages without an answer where nobody counts them. Redis answers each, and keeps what is not
 /// read in memory.
-const UNCOUNTED_MAX: u32 = 2048;
+const UNCOUNTED_MAX: u64 = 2048;
 
 /// What a publication is in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ pub(super) struct RedisPublisher {
     kept: Kept,
     publications: Publications<TextEncoder>,
     confirmation: Confirmation,
-    unanswered: Unanswered,
+    unacknowledged: Unacknowledged,
     is_open: bool,
     input_bytes_wanted: usize,
 }
@@ -162,7 +162,7 @@ impl RedisPublisher {
             kept,
             publications: Publications::new(TextEncoder::new(heads), terms.payloads.clone()),
             confirmation: terms.confirmation,
-            unanswered: Unanswered::default(),
+            unacknowledged: Unacknowledged::of_each(),
             is_open: false,
             input_bytes_wanted: 0,
         }
@@ -170,12 +170,9 @@ impl RedisPublisher {
 
     #[inline]
     fn handle_answer(&mut self, heard: &mut Heard<'_, '_>) -> Result<(), DriverError> {
-        let Some(is_whole) = self.unanswered.answer() else {
-            let found = "an answer more than there were publications";
-            return Err(DriverError::unexpected("nothing", &found));
-        };
-        if is_whole && self.confirmation == Confirmation::Wanted {
-            heard.acknowledge(1);
+        let publications = self.unacknowledged.acknowledge(1)?;
+        if self.confirmation == Confirmation::Wanted {
+            heard.acknowledge(publications);
         }
         Ok(())
     }
@@ -219,13 +216,13 @@ impl Conversation for RedisPublisher {
 impl Publisher for RedisPublisher {
     fn room(&self) -> u32 {
         match self.confirmation {
-            Confirmation::Unwanted if self.unanswered.messages() >= UNCOUNTED_MAX => 0,
+            Confirmation::Unwanted if self.unacknowledged.messages() >= UNCOUNTED_MAX => 0,
             Confirmation::Unwanted | Confirmation::Wanted => u32::MAX,
         }
     }
 
     fn publish(&mut self, stamp: &BatchStamp<'_>) -> &[u8] {
-        self.unanswered.add(stamp.count);
+        self.unacknowledged.publish(stamp.count);
         self.publications.stamped(stamp).bytes()
     }
 

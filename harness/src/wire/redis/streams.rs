@@ -243,9 +243,9 @@ mod tests {
             *2\r\n$3\r\n7-0\r\n*2\r\n$1\r\nm\r\n$2\r\nab\r\n\
             *2\r\n$3\r\n7-1\r\n*2\r\n$1\r\nm\r\n$4\r\nc\r\nd\r\n";
         assert_eq!(listener.hear(&mut reader, input).unwrap(), input.len());
+        assert_eq!(listener.received(), 2);
         let asked = String::from_utf8(listener.output).unwrap();
         assert!(asked.ends_with("$8\r\nstream:0\r\n$8\r\nstream:1\r\n$3\r\n0-0\r\n$3\r\n7-1\r\n"));
-        assert_eq!(listener.recorder.received(), 2);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 use super::*;
+use crate::config::Config;
+use crate::drivers::DriverKind;
 use crate::message::Payloads;
 use crate::wire::hold_requests;
-use crate::wire::trial::{Peer, check_splits, check_stream, stamped, terms};
+use crate::wire::testing::{Peer, check_splits, check_stream, stamped, terms};
 use proptest::prelude::*;
 
 /// The driver is an example of how little one takes.
@@ -10,8 +12,10 @@ const LINES_MAX: usize = 200;
 #[test]
 fn rabbitmq_delivers_what_is_sent_to_it_by_stomp() {
     let config = "listeners.tcp = none\nstomp.listeners.tcp.1 = 127.0.0.1:{port}\n";
-    let Some(peer) = Peer::start_rabbitmq("rabbitmq_stomp", config) else { return };
-    let driver = Stomp(peer.address);
+    let Some(peer) = Peer::start_rabbitmq(DriverKind::Stomp, "rabbitmq_stomp", config) else {
+        return;
+    };
+    let driver = Stomp(peer.address());
     let mut number = 0;
     for confirmation in [Confirmation::Wanted, Confirmation::Unwanted] {
         for (topics, selection) in
@@ -25,9 +29,9 @@ fn rabbitmq_delivers_what_is_sent_to_it_by_stomp() {
     let topic = "topic";
     let publish = Request::Publish { topic, payload: b"x" };
     let publish = [Request::Create { topic }, publish, Request::Delete { topic }];
-    hold_requests(peer.address, driver.operator(0).as_mut(), publish).unwrap();
+    hold_requests(peer.address(), driver.operator(0).as_mut(), publish).unwrap();
     let publish = [Request::Publish { topic: "/", payload: b"x" }];
-    let error = hold_requests(peer.address, driver.operator(0).as_mut(), publish).unwrap_err();
+    let error = hold_requests(peer.address(), driver.operator(0).as_mut(), publish).unwrap_err();
     assert_eq!(error.code(), "stomp_error");
 }
 
@@ -55,7 +59,7 @@ proptest! {
         let driver = Stomp("127.0.0.1:1".parse().unwrap());
         let payloads = Payloads::fixed(40);
         let terms = terms("stream", 1, payloads.clone());
-        check_splits(|| driver.subscriber(&terms, 0), &payloads, &told(&payloads), &splits);
+        check_splits(|| driver.subscriber(&terms, 0), &terms, &told(&payloads), &splits);
     }
 
     #[test]
@@ -63,8 +67,27 @@ proptest! {
         let driver = Stomp("127.0.0.1:1".parse().unwrap());
         let payloads = Payloads::fixed(40);
         let terms = terms("stream", 1, payloads.clone());
-        check_splits(|| driver.subscriber(&terms, 0), &payloads, told.as_bytes(), &[]);
+        check_splits(|| driver.subscriber(&terms, 0), &terms, told.as_bytes(), &[]);
     }
+}
+
+const GUIDE: &str = include_str!("../../../../docs/adding-a-broker.md");
+
+/// The blocks of the guide in this language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let begin = format!("```{language}\n");
+    GUIDE.split(begin.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_brokers_that_the_guide_configures_can_be_configured() {
+    let stream =
+        "[[streams]]\npublishers = 1\nsubscribers = 1\npayload_bytes = 100\nmessages = 1\n";
+    for block in blocks("toml") {
+        let parsed = Config::parse(&format!("name = \"guide\"\n{stream}{block}"));
+        assert!(parsed.is_ok(), "{}\n{block}", parsed.unwrap_err());
+    }
+    assert!(!blocks("toml").is_empty());
 }
 
 /// The lines that the guide shows are lines of the driver.
@@ -72,12 +95,8 @@ proptest! {
 fn the_guide_shows_the_driver_as_it_is_and_it_is_short() {
     let source = include_str!("../stomp.rs");
     assert!(source.lines().count() < LINES_MAX, "{}", source.lines().count());
-    let guide = include_str!("../../../../docs/adding-a-broker.md");
-    let mut shown = 0;
-    for block in guide.split("```rust\n").skip(1) {
-        let block = block.split("```").next().unwrap();
+    for block in blocks("rust") {
         assert!(source.contains(block), "the guide shows what the driver does not have:\n{block}");
-        shown += 1;
     }
-    assert!(shown >= 4, "{shown} blocks");
+    assert!(blocks("rust").len() >= 4, "{} blocks", blocks("rust").len());
 }

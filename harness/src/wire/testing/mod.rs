@@ -1,33 +1,59 @@
-//! What the drivers' tests share: streams, exchanges in pieces, and brokers.
+//! What tests of drivers need: other people's brokers as [processes](Peer), [streams](check_stream)
+//! held with them over real sockets, and [any split](check_splits) of what a broker says.
+
+mod peers;
+mod streams;
+
+pub(crate) use peers::{Peer, skipped};
+pub(crate) use streams::{Connected, check_stream};
 
 use super::{
     Confirmation, Conversation, Driver, EncodedBatch, Encoder, Heard, Publications, Selection,
     StreamTerms, Tidings,
 };
 use crate::clock::Clock;
+use crate::drivers::DriverError;
 use crate::intake::{Intake, Recorder};
 use crate::ledger::{Faults, Ledger};
-use crate::message::{BatchStamp, Intended, Payloads};
+use crate::message::{BatchStamp, Intended, Payloads, Stamp};
 use protocol::LagPolicy;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
-pub(super) const RUN_ID: u32 = 7;
+const RUN_ID: u32 = 7;
 
-/// A stream of one topic.
-pub(super) fn stream_terms(payload_bytes: usize, confirmation: Confirmation) -> StreamTerms {
+/// The terms of a stream of these payloads, acknowledged.
+pub(crate) fn terms(root: &str, topics: u32, payloads: Payloads) -> StreamTerms {
     StreamTerms {
-        root: "stream".to_owned(),
-        topics: 1,
+        root: root.to_owned(),
+        topics,
         selection: Selection::Names,
-        payloads: Arc::new(Payloads::fixed(payload_bytes)),
-        batch_max: 64,
-        confirmation,
+        payloads: Arc::new(payloads),
+        batch_max: 10,
+        confirmation: Confirmation::Wanted,
         held: None,
         lag_policy: LagPolicy::Hold,
     }
+}
+
+/// A stream of one topic.
+pub(super) fn stream_terms(payload_bytes: usize, confirmation: Confirmation) -> StreamTerms {
+    StreamTerms { confirmation, ..terms("stream", 1, Payloads::fixed(payload_bytes)) }
+}
+
+/// A message of producer 0, as a broker would deliver it.
+pub(super) fn stamped(payloads: &Payloads, sequence: u64) -> Vec<u8> {
+    let mut payload = payloads.blank(sequence);
+    let stamp = Stamp {
+        intended_ns: 1,
+        sent_ns: 2,
+        producer: 0,
+        sequence,
+        run_id: RUN_ID,
+        phase: 0,
+        payload_bytes: payload.len() as u32,
+    };
+    stamp.write(payloads.layout(), &mut payload);
+    payload
 }
 
 /// So many messages of the first producer to the first topic.
@@ -45,11 +71,14 @@ pub(super) fn batch_stamp(first_sequence: u64, count: u32) -> BatchStamp<'static
 }
 
 /// Listens to one conversation.
-pub(super) struct Listener {
-    pub(super) recorder: Recorder,
-    pub(super) ledger: Ledger,
-    pub(super) tidings: Tidings,
-    pub(super) output: Vec<u8>,
+pub(crate) struct Listener {
+    recorder: Recorder,
+    pub(crate) ledger: Ledger,
+    pub(crate) tidings: Tidings,
+    /// What is to be said to it.
+    pub(crate) output: Vec<u8>,
+    /// How often it was handed something.
+    inputs: u64,
 }
 
 impl Listener {
@@ -59,7 +88,13 @@ impl Listener {
             ledger: Ledger::new(producers),
             tidings: Tidings::default(),
             output: Vec::new(),
+            inputs: 0,
         }
+    }
+
+    /// Messages of the stream that came.
+    pub(crate) fn received(&self) -> u64 {
+        self.recorder.received()
     }
 
     /// Hands over input, and says how much of it was used.
@@ -67,7 +102,8 @@ impl Listener {
         &mut self,
         conversation: &mut (impl Conversation + ?Sized),
         input: &[u8],
-    ) -> Result<usize, crate::drivers::DriverError> {
+    ) -> Result<usize, DriverError> {
+        self.inputs += 1;
         self.recorder.begin();
         let mut intake = Intake::new(&mut self.recorder, &mut self.ledger, 0);
         let mut heard = Heard::new(&mut intake, &mut self.output, &mut self.tidings);
@@ -115,19 +151,34 @@ pub(super) fn converse(
         }
     }
     let left = if error.is_some() { 0 } else { held.len() };
-    let answer =
-        |answer: Result<u32, crate::drivers::DriverError>| answer.map_err(|e| e.to_string());
+    let answer = |answer: Result<u32, DriverError>| answer.map_err(|error| error.to_string());
     Outcome {
+        received: listener.received(),
         said: listener.output,
         ready: listener.tidings.ready,
         acknowledged: listener.tidings.acknowledged,
         answers: listener.tidings.answers.into_iter().map(answer).collect(),
         finished: listener.tidings.finished,
-        received: listener.recorder.received(),
         faults: listener.ledger.faults(&[messages]),
         left,
         error,
     }
+}
+
+/// Checks that a conversation makes the same of what it is told however that is split.
+pub(super) fn check_splits<C: Conversation + ?Sized>(
+    make: impl Fn() -> Box<C>,
+    terms: &StreamTerms,
+    told: &[u8],
+    splits: &[usize],
+) {
+    let outcome = |cuts: &[usize]| converse(&mut *make(), terms, told, cuts, 0);
+    let mut cuts: Vec<usize> = splits.iter().map(|split| split % (told.len() + 1)).collect();
+    cuts.sort_unstable();
+    let whole = outcome(&[]);
+    assert_eq!(outcome(&cuts), whole, "split at {cuts:?}");
+    let everywhere: Vec<usize> = (0..told.len()).collect();
+    assert_eq!(outcome(&everywhere), whole, "split everywhere");
 }
 
 /// The stream's first messages, two by two, encoded like this.
@@ -148,58 +199,4 @@ pub(super) fn encoded(
 pub(super) fn deliveries(driver: &dyn Driver, terms: &StreamTerms, messages: u64) -> Vec<u8> {
     let encoder = driver.delivery_encoder(terms).unwrap();
     encoded(encoder, terms, messages).iter().flat_map(|batch| batch.bytes().to_vec()).collect()
-}
-
-/// A conversation over a blocking socket.
-pub(super) struct Peer<C: ?Sized> {
-    socket: TcpStream,
-    held: Vec<u8>,
-    pub(super) listener: Listener,
-    pub(super) conversation: Box<C>,
-}
-
-impl<C: Conversation + ?Sized> Peer<C> {
-    /// Connects, and waits until the conversation is open.
-    pub(super) fn open(
-        address: SocketAddr,
-        conversation: Box<C>,
-        terms: &StreamTerms,
-        producers: u32,
-    ) -> Self {
-        let wait = Some(Duration::from_millis(super::blocking::ANSWER_MS_MAX));
-        let socket = TcpStream::connect(address).unwrap();
-        socket.set_nodelay(true).unwrap();
-        socket.set_read_timeout(wait).unwrap();
-        socket.set_write_timeout(wait).unwrap();
-        let listener = Listener::new(&terms.payloads, producers as usize);
-        let mut peer = Self { socket, held: Vec::new(), listener, conversation };
-        let mut opening = Vec::new();
-        peer.conversation.poll_opening(&mut opening);
-        peer.write(&opening);
-        peer.read_until("to be let in", |heard| heard.tidings.ready);
-        peer
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).unwrap();
-    }
-
-    /// Reads once.
-    pub(super) fn read(&mut self, expected: &str) {
-        let mut read = [0; 16 * 1024];
-        let bytes =
-            self.socket.read(&mut read).unwrap_or_else(|error| panic!("{expected}: {error}"));
-        assert!(bytes > 0, "expected {expected}, found the connection closed");
-        self.held.extend_from_slice(&read[..bytes]);
-        let used = self.listener.hear(&mut *self.conversation, &self.held);
-        self.held.drain(..used.unwrap_or_else(|error| panic!("{expected}: {error}")));
-        let replies = std::mem::take(&mut self.listener.output);
-        self.write(&replies);
-    }
-
-    pub(super) fn read_until(&mut self, expected: &str, is_there: impl Fn(&Listener) -> bool) {
-        while !is_there(&self.listener) {
-            self.read(expected);
-        }
-    }
 }

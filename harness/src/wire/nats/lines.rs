@@ -12,13 +12,13 @@
 use crate::drivers::DriverError;
 use memchr::memchr;
 
-pub(super) const LINE_END: &[u8] = b"\r\n";
-pub(super) const PING: &[u8] = b"PING\r\n";
-pub(super) const PONG: &[u8] = b"PONG\r\n";
+pub(in crate::wire) const LINE_END: &[u8] = b"\r\n";
+pub(in crate::wire) const PING: &[u8] = b"PING\r\n";
+pub(in crate::wire) const PONG: &[u8] = b"PONG\r\n";
 
 /// Who connects: nothing but PING is to be answered, headers are understood, and a request that
 /// nobody hears is answered with 503.
-pub(super) const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false,\
+pub(in crate::wire) const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false,\
     \"tls_required\":false,\"lang\":\"rust\",\"version\":\"0\",\"name\":\"harness\",\
     \"protocol\":1,\"headers\":true,\"no_responders\":true}\r\n";
 
@@ -30,7 +30,7 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One thing that a server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said<'a> {
+pub(in crate::wire) enum Said<'a> {
     /// A message of a subscription.
     Message(NatsMessage<'a>),
     /// It wants PONG.
@@ -45,17 +45,17 @@ pub(super) enum Said<'a> {
 
 /// A message of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NatsMessage<'a> {
+pub(in crate::wire) struct NatsMessage<'a> {
     /// The number that SUB gave.
-    pub(super) subscription: u32,
+    pub(in crate::wire) subscription: u32,
     /// The status line and the headers; empty where there are none.
-    pub(super) head: &'a [u8],
-    pub(super) payload: &'a [u8],
+    pub(in crate::wire) head: &'a [u8],
+    pub(in crate::wire) payload: &'a [u8],
 }
 
 impl<'a> NatsMessage<'a> {
     /// Its status where it is the server's own word, e.g. `404 No Messages`.
-    pub(super) fn status(&self) -> Option<&'a str> {
+    pub(in crate::wire) fn status(&self) -> Option<&'a str> {
         let line = self.head.strip_prefix(b"NATS/1.0")?;
         let line = &line[..memchr(b'\r', line)?];
         let status = std::str::from_utf8(line).ok()?.trim();
@@ -65,7 +65,7 @@ impl<'a> NatsMessage<'a> {
 
 /// What an input begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineStep<'a> {
+pub(in crate::wire) enum LineStep<'a> {
     /// Something whole, and how many bytes it took.
     Said { used: usize, said: Said<'a> },
     /// Nothing whole before the input is this long, as far as that is known.
@@ -77,7 +77,7 @@ pub(super) enum LineStep<'a> {
 /// # Errors
 /// [`DriverError::Refused`] for `-ERR`, [`DriverError::Unexpected`] for what is not NATS.
 #[inline]
-pub(super) fn next_said(input: &[u8]) -> Result<LineStep<'_>, DriverError> {
+pub(in crate::wire) fn next_said(input: &[u8]) -> Result<LineStep<'_>, DriverError> {
     let Some(end) = memchr(b'\n', input) else {
         return match input.len() > LINE_BYTES_MAX {
             true => Err(not_nats(&input[..LINE_END.len()])),
