@@ -184,12 +184,18 @@ fn a_search_takes_the_place_of_a_load() {
     };
     assert_eq!((found.tolerance_percent, found.confirm), (5.0, 3));
     assert_eq!(config.streams[0].load(), None);
-    assert_eq!(config.streams[0].label(), "stream 1→2, 100 B, most with p99 < 5ms");
+    assert_eq!(config.streams[0].label(), "stream 1→2, 100 B, most with response.p99 < 5ms");
     refused(&format!("{search}load = \"saturating\""), "find_max", &["either", "both"]);
     refused(&search.replace("1000", "5"), "to_per_s", &["over from_per_s, 10", "found 5"]);
     refused(&search.replace("\"p99 < 5ms\"", "[]"), "objective", &["at least one"]);
-    refused(&search.replace(" }", ", confirm = 99 }"), "confirm", &["0 to 20"]);
-    refused(&search.replace(" }", ", tolerance_percent = 0 }"), "tolerance_percent", &["over 0"]);
+    refused(&search.replace(" }", ", confirm = 99 }"), "confirm", &["1 to 19"]);
+    refused(&search.replace(" }", ", confirm = 2 }"), "confirm", &["odd", "found 2"]);
+    refused(&search.replace("p99", "p101"), "objective", &["such as", "p101"]);
+    refused(
+        &search.replace(" }", ", tolerance_percent = 0 }"),
+        "tolerance_percent",
+        &["0.5 to 50"],
+    );
 }
 
 #[test]

@@ -291,7 +291,8 @@ fn what_init_writes_is_explained_and_runs() {
     let (_, rest) = rest.split_once("[[brokers]]").unwrap();
     let text = format!("{head}[[brokers]]{rest}")
         .replace("\"byte-pipe\"]", &format!("\"{BYTE_PIPE}\"]"))
-        .replace("duration_ms = 1000", "duration_ms = 20");
+        .replace("duration_ms = 1000", "duration_ms = 20")
+        .replace("\"p99 < 50ms\"", "\"max < 60s\"");
     std::fs::write(&config, text).unwrap();
     let [xml, summary] = ["junit.xml", "summary.md"].map(|name| dir.path().join(name));
     let [xml_path, summary_path] = [&xml, &summary].map(|path| path.to_str().unwrap());
@@ -303,4 +304,45 @@ fn what_init_writes_is_explained_and_runs() {
     assert!(xml.contains("stream 10→10, 100 B, saturating: ledger"), "{xml}");
     let summary = std::fs::read_to_string(summary).unwrap();
     assert!(summary.starts_with("## ✅ example: everything ran"), "{summary}");
+}
+
+#[test]
+fn objectives_are_judged_and_what_could_not_be_told_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("judged.toml");
+    let judged = |objectives: &str, code: i32, said: &str| {
+        let streams = stream(1, 1, 100) + &format!("objectives = [{objectives}]\n");
+        std::fs::write(&config, byte_pipe_config(&streams)).unwrap();
+        let out = dir.path().join("out");
+        let ran = harness(&["run", config.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+        let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(code), "{objectives}: {stderr}");
+        assert!(stderr.contains(said), "{objectives}: {stderr}");
+    };
+    judged("\"lost == 0\", \"max < 60s\"", 0, "");
+    judged("\"lost == 0\", \"max < 1ns\"", 4, "objective missed: pipe: stream 1→1, 100 B");
+    judged("\"acknowledged_per_s > 1\"", 4, "acknowledged_per_s was not measured here");
+}
+
+#[test]
+fn the_highest_rate_is_searched_for_and_measured_again_in_each_round() {
+    let search = "repeat = 2\n[[brokers]]\nname = \"pipe\"\ndriver = \"byte-pipe\"\n\
+                  command = [\"BYTE_PIPE\"]\n[[streams]]\npublishers = 1\nsubscribers = 1\n\
+                  payload_bytes = 32\nduration_ms = 50\nwarmup_ms = 5\nbatch = 8\n\
+                  find_max = { objective = \"delivered_per_s < 3000\", from_per_s = 500,\n\
+                  to_per_s = 100_000, tolerance_percent = 50, confirm = 1 }\n";
+    let config = "name = \"knee\"\n".to_owned() + &search.replace("BYTE_PIPE", BYTE_PIPE);
+    let finished = finished(&config);
+    assert_eq!(finished.failures, Vec::<String>::new());
+    let pipe = &finished.record.brokers[0];
+    let [knee] = pipe.knees.as_slice() else { panic!("expected one knee: {:?}", pipe.knees) };
+    let rate_per_s = knee.rate_per_s.unwrap();
+    // On a busy machine fewer are delivered in a second than are offered, so it may seem higher.
+    assert!((1500.0..=24_000.0).contains(&rate_per_s), "{}", knee.answer);
+    assert!(knee.attempts.iter().any(|attempt| !attempt.met), "{:?}", knee.attempts);
+    let stream = &pipe.streams[0];
+    let at_the_rate = knee.attempts.iter().filter(|it| it.rate_per_s == rate_per_s).count();
+    assert_eq!(stream.rounds.len(), at_the_rate + 1, "the first round's, and one in the second");
+    assert_eq!(stream.offered_per_s, Some(rate_per_s));
+    assert!(finished.histograms.timeline().iter().next().is_some());
 }

@@ -272,7 +272,8 @@ fn resources<'a>(
         add(&mut sum.disk_written_bytes, used.disk_written_bytes);
         add(&mut sum.disk_flushes, used.disk_flushes);
     }
-    if let (Some(sum), true) = (&mut sum, units > 0) {
+    // Less than a tick of the kernel's is told as nothing.
+    if let Some(sum) = sum.as_mut().filter(|sum| units > 0 && sum.cpu_ns() > 0) {
         sum.cpu_us_per_delivery = Some(sum.cpu_ns() as f64 / 1e3 / units as f64);
     }
     sum
