@@ -85,8 +85,8 @@ pub fn comparison_picture(comparison: &Comparison) -> Picture {
     figures::comparison_figure(comparison).picture()
 }
 
-/// Draws a comparison of two runs and writes `comparison.svg`, `comparison.png` and
-/// `comparison.html` to `out_dir`, which is made if need be. What is there is replaced.
+/// Draws a comparison of two runs and writes `comparison.html`, `comparison.svg`, `comparison.png`
+/// and `comparison-dark.png` to `out_dir`, which is made if need be. What is there is replaced.
 ///
 /// # Errors
 /// As of [`render`].

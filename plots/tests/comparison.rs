@@ -25,7 +25,8 @@ fn svg_png_and_page_are_written() {
     let dir = TempDir::new().unwrap();
     let written = render_comparison(&sample(), &dir.path().join("new")).unwrap();
     let names: Vec<_> = written.iter().map(|path| path.file_name().unwrap()).collect();
-    assert_eq!(names, ["comparison.html", "comparison.svg", "comparison.png"]);
+    let pictures = ["comparison.svg", "comparison.png", "comparison-dark.png"];
+    assert_eq!(names, [&["comparison.html"], &pictures[..]].concat());
     assert!(written.iter().all(|path| path.metadata().unwrap().len() > 1000));
 }
 

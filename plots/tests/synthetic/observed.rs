@@ -23,7 +23,7 @@ pub(crate) fn observe(stream: &mut StreamResult, invented: &Invented) {
         cpu_us_per_delivery: Some(1.4e6 / stream.delivered_per_s),
         resident_bytes_max: (invented.memory_bytes * 1.4) as u64,
         threads_max: 4,
-        file_descriptors_max: 60,
+        file_descriptors_max: Some(60),
         context_switches_voluntary: 12_000,
         context_switches_involuntary: 800,
         disk_written_bytes: None,
