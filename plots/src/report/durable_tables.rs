@@ -2,7 +2,10 @@
 
 use measure::{BacklogPass, BrokerRun, LatencySummary, RestartResult, RunRecord, StreamResult};
 
-use super::tables::{Cell, Detail, Matrix, dash, heads, latency, latency_figures, row};
+use super::tables::{
+    Cell, Detail, Matrix, dash, heads, latency_figures, p99_or_standing, row, standing_words,
+    unranked,
+};
 use crate::piles::{BacklogKey, RestartKey, backlog_keys, delivery_faults, restart_keys};
 use crate::quantity::{Quantity, grouped};
 use crate::series::{StreamKey, acknowledged_stream_keys, stream_faults};
@@ -22,10 +25,10 @@ pub(super) fn acknowledged(record: &RunRecord) -> Matrix {
             Some(Cell {
                 figure: format!("{}/s", Quantity::Rate.figure(acknowledged.per_s)),
                 note: format!(
-                    "{bytes_per_s}/s, p99 {}",
-                    latency(of_acks(result).and_then(|acks| acks.p99_ns))
+                    "{bytes_per_s}/s, {}",
+                    p99_or_standing(&result.verdict, of_acks(result))
                 ),
-                fault: stream_faults(result),
+                fault: unranked(&result.verdict).or_else(|| stream_faults(result)),
                 best: false,
                 rank: Some(acknowledged.per_s),
             })
@@ -117,11 +120,15 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
                     _ => format!("{}/s", Quantity::Rate.figure(result.delivered_per_s)),
                 },
             ];
-            row.extend(latency_figures(of_acks(result)));
+            row.extend(latency_figures(&result.verdict, of_acks(result)));
+            row.push(standing_words(&result.verdict));
             Some(row)
         })
     });
     Detail {
+        id: "acknowledged-details",
+        caption: "All acknowledged streams",
+        words: 3,
         columns: &[
             "stream",
             "broker",
@@ -138,6 +145,7 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
             "p99.9",
             "p99.99",
             "max",
+            "verdict",
         ],
         rows: rows.collect(),
     }
@@ -153,6 +161,9 @@ pub(super) fn backlog_details(record: &RunRecord) -> Detail {
         })
     });
     Detail {
+        id: "backlog-details",
+        caption: "All backlogs",
+        words: 3,
         columns: &[
             "backlog",
             "broker",
@@ -187,6 +198,9 @@ pub(super) fn restart_details(record: &RunRecord) -> Detail {
         })
     });
     Detail {
+        id: "restart-details",
+        caption: "All restarts",
+        words: 3,
         columns: &[
             "restart",
             "broker",

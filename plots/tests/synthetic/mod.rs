@@ -2,6 +2,7 @@
 
 mod kept;
 mod observed;
+pub(crate) mod varied;
 
 use std::time::Duration;
 
