@@ -20,9 +20,9 @@ use measure::{BrokerRun, HistogramSet, OperationName, OperationResult, RunRecord
 
 pub(crate) use comparison::figure as comparison_figure;
 
-use bars::{Better, bar_columns, in_words, leaders, listed_words, longest_of_processes};
+use bars::{Better, in_words, lay_out, leaders, listed_words, longest_of_processes};
 
-use crate::bar_chart::{Bar, BarChart};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::Figure;
 use crate::palette::{SeriesStyle, series_styles};
 use crate::series::distinct;
@@ -74,6 +74,7 @@ impl<'a> Subjects<'a> {
             length_name: "",
             ratio_name: "",
             bars: bars.collect(),
+            names: Names::Beside,
         };
         leaders(&[chart], better)
     }
