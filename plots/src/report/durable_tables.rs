@@ -3,10 +3,11 @@
 use measure::{BacklogPass, BrokerRun, LatencySummary, RestartResult, RunRecord, StreamResult};
 
 use super::tables::{
-    Cell, Detail, Matrix, dash, heads, latency_figures, p99_or_standing, row, standing_words,
-    unranked,
+    Cell, Detail, Matrix, dash, heads, invalid, latency_figures, p99_or_standing, ranked, row,
+    standing_words,
 };
 use crate::piles::{BacklogKey, RestartKey, backlog_keys, delivery_faults, restart_keys};
+use crate::promises::short;
 use crate::quantity::{Quantity, grouped};
 use crate::series::{StreamKey, acknowledged_stream_keys, stream_faults};
 
@@ -28,9 +29,9 @@ pub(super) fn acknowledged(record: &RunRecord) -> Matrix {
                     "{bytes_per_s}/s, {}",
                     p99_or_standing(&result.verdict, of_acks(result))
                 ),
-                fault: unranked(&result.verdict).or_else(|| stream_faults(result)),
+                fault: invalid(&result.verdict).or_else(|| stream_faults(result)),
                 best: false,
-                rank: Some(acknowledged.per_s),
+                rank: ranked(&result.verdict, acknowledged.per_s),
             })
         },
     )
@@ -110,7 +111,7 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
             let mut row = vec![
                 stream.to_string(),
                 broker.name.clone(),
-                broker.guarantee.to_string(),
+                short(broker.guarantee).to_owned(),
                 format!("{}/s", Quantity::Rate.figure(acknowledged.per_s)),
                 format!("{}/s", Quantity::Bytes.figure(acknowledged.bytes_per_s)),
                 Quantity::Ratio.figure_or_dash(acknowledged.ratio_to_disk),
@@ -156,7 +157,8 @@ pub(super) fn backlog_details(record: &RunRecord) -> Detail {
     let rows = backlog_keys(&record.brokers).into_iter().flat_map(|key| {
         record.brokers.iter().filter_map(move |broker| {
             let (pass, fault) = key.result_in(broker)?;
-            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.to_string()];
+            let subject =
+                [key.to_string(), broker.name.clone(), short(broker.guarantee).to_owned()];
             Some(subject.into_iter().chain(pass_figures(pass, fault)).collect())
         })
     });
@@ -193,7 +195,8 @@ pub(super) fn restart_details(record: &RunRecord) -> Detail {
     let rows = restart_keys(&record.brokers).into_iter().flat_map(|key| {
         record.brokers.iter().filter_map(move |broker| {
             let result = key.result_in(broker)?;
-            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.to_string()];
+            let subject =
+                [key.to_string(), broker.name.clone(), short(broker.guarantee).to_owned()];
             Some(subject.into_iter().chain(restart_figures(result)).collect())
         })
     });

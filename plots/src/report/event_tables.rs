@@ -5,6 +5,7 @@ use measure::{
 };
 
 use super::tables::{Detail, dash, percentiles_or_standing, standing_words};
+use crate::promises::short;
 use crate::quantity::{Quantity, grouped};
 
 /// A row for each result of each broker.
@@ -20,7 +21,7 @@ fn rows_of<'a, T>(
 
 /// A broker's name, and what it promises.
 fn subject(broker: &BrokerRun) -> [String; 2] {
-    [broker.name.clone(), broker.guarantee.to_string()]
+    [broker.name.clone(), short(broker.guarantee).to_owned()]
 }
 
 fn time(time_ns: u64) -> String {

@@ -90,12 +90,14 @@ pub(super) fn fixed_rate(record: &RunRecord) -> Matrix {
             Standing::Unsustainable => String::new(),
             _ => format!("p50 {}", latency(of_deliveries(result).and_then(|it| it.p50_ns))),
         },
-        fault: unranked(&result.verdict)
+        fault: invalid(&result.verdict)
             .or_else(|| stream_faults(result))
             .or_else(|| fell_behind(stream, result)),
         best: false,
         // The best has the lowest latency.
-        rank: of_deliveries(result).and_then(|it| it.p99_ns).map(|latency_ns| -(latency_ns as f64)),
+        rank: of_deliveries(result)
+            .and_then(|it| it.p99_ns)
+            .and_then(|latency_ns| ranked(&result.verdict, -(latency_ns as f64))),
     })
 }
 
@@ -265,13 +267,13 @@ fn operation_cell(result: &OperationResult) -> Cell {
     Cell {
         figure: format!("{}/s", Quantity::Rate.figure(result.throughput_per_s)),
         note: p99_or_standing(&result.verdict, Some(&result.latency)),
-        fault: unranked(&result.verdict).or_else(|| match result.errors {
+        fault: invalid(&result.verdict).or_else(|| match result.errors {
             0 => None,
             1 => Some("1 error".to_owned()),
             errors => Some(format!("{} errors", grouped(errors))),
         }),
         best: false,
-        rank: Some(result.throughput_per_s),
+        rank: ranked(&result.verdict, result.throughput_per_s),
     }
 }
 
@@ -292,11 +294,20 @@ pub(super) fn heads(record: &RunRecord, brokers: &[&BrokerRun]) -> Vec<Head> {
     brokers.iter().map(head).collect()
 }
 
-/// What keeps a result out of every ranking.
-pub(super) fn unranked(verdict: &Verdict) -> Option<String> {
+/// The word for what keeps a result out of every ranking; the verdict says why.
+fn unranked(verdict: &Verdict) -> Option<String> {
     let standing = verdict.standing;
-    let label = standing_label(standing).filter(|_| !standing.may_be_ranked())?;
-    Some(format!("{label}: {}", verdict.reasons.join("; ")))
+    standing_label(standing).filter(|_| !standing.may_be_ranked()).map(str::to_owned)
+}
+
+/// The same, where the percentiles say that a result is unsustainable.
+pub(super) fn invalid(verdict: &Verdict) -> Option<String> {
+    unranked(verdict).filter(|_| verdict.standing == Standing::Invalid)
+}
+
+/// What a result is ranked by, if it may be.
+pub(super) fn ranked(verdict: &Verdict, rank: f64) -> Option<f64> {
+    verdict.standing.may_be_ranked().then_some(rank)
 }
 
 /// `p99 4.20 ms`, or the word that stands in place of percentiles that mean nothing.

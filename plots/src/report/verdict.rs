@@ -5,6 +5,7 @@ use measure::{BrokerKind, ObjectiveStanding, RunRecord, Standing};
 use serde::Serialize;
 
 use crate::judged::{Judged, faulty, judged};
+use crate::promises::short;
 use crate::quantity::{Quantity, grouped};
 use crate::series::distinct;
 
@@ -77,7 +78,7 @@ impl<'a> VerdictSection<'a> {
                 broker: &it.broker.name,
                 label: it.label,
                 faults: it.faults,
-                guarantee: it.broker.guarantee.label(),
+                guarantee: short(it.broker.guarantee),
             })
             .collect();
         let met = |it: &measure::ObjectiveOutcome| it.standing == ObjectiveStanding::Met;
