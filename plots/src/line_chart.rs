@@ -347,3 +347,32 @@ impl BandName<'_> {
 fn plot_width_px(chart_width_px: f64) -> f64 {
     chart_width_px - TICK_LABELS_LEFT_PX - RIGHT_MARGIN_PX
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantity::Quantity;
+
+    #[test]
+    fn names_of_uprights_stand_in_rows_that_keep_them_apart() {
+        let upright = |across| Upright { across, label: "1.00 M/s".to_owned(), color: INK };
+        let chart = LineChart {
+            title: String::new(),
+            across: Axis::until(100.0, Quantity::Rate),
+            across_name: "",
+            up: Axis::until(1.0, Quantity::Rate),
+            up_name: String::new(),
+            bands: vec![],
+            areas: vec![],
+            cells: vec![],
+            lines: vec![],
+            uprights: [51.0, 50.0, 90.0, 100.0, 52.0].map(upright).to_vec(),
+            foot: Foot::Labelled,
+            without_lines: "",
+        };
+        let names = chart.upright_names(600.0);
+        let rows: Vec<_> = names.iter().map(|name| (name.upright.across, name.row)).collect();
+        assert_eq!(rows, [(50.0, 0), (51.0, 1), (52.0, 2), (90.0, 0), (100.0, 1)]);
+        assert!(names.iter().all(|name| name.left >= 0.0 && name.left + name.width <= 600.0));
+    }
+}
