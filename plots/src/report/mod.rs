@@ -42,7 +42,8 @@ const TEMPLATES: [(&str, &str); 6] = [
 ///
 /// The page loads nothing, follows the reader's preference for light or dark, which a button in it
 /// overrules, and carries the raw figures as downloads. Where the run was compared with another, it
-/// sums that `comparison` up and links to `comparison.html` beside it, the only file it refers to.
+/// sums that `comparison` up and links to `comparison.html` beside it; of its own files only a long
+/// `timeline.hlog` is a link to the one beside it.
 #[must_use]
 pub fn report_html(
     record: &RunRecord,
