@@ -16,6 +16,8 @@ const RATIO: Lettering = Lettering::new(11.5, INK).bold();
 const HEAD_PX: f64 = 42.0;
 const ROW_PX: f64 = 24.0;
 const BAR_PX: f64 = 15.0;
+/// What a row is higher by with its name above the bar.
+const NAME_ABOVE_PX: f64 = 14.0;
 const GAP_PX: f64 = 8.0;
 const RATIO_COLUMN_PX: f64 = 66.0;
 
@@ -26,6 +28,16 @@ pub(crate) struct BarChart {
     pub(crate) length_name: &'static str,
     pub(crate) ratio_name: &'static str,
     pub(crate) bars: Vec<Bar>,
+    pub(crate) names: Names,
+}
+
+/// Where the names of the bars stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// In a column at the left.
+    Beside,
+    /// Each above its bar, for names that would leave the bars no room.
+    Above,
 }
 
 /// One broker's bar.
@@ -51,7 +63,14 @@ impl Bar {
 
 impl BarChart {
     pub(crate) fn height_px(&self) -> f64 {
-        HEAD_PX + ROW_PX * self.bars.len() as f64 + GAP_PX
+        HEAD_PX + self.row_px() * self.bars.len() as f64 + GAP_PX
+    }
+
+    fn row_px(&self) -> f64 {
+        match self.names {
+            Names::Beside => ROW_PX,
+            Names::Above => ROW_PX + NAME_ABOVE_PX,
+        }
     }
 
     /// How long the longest bar can be in a chart of the given width, beside all that is written.
@@ -66,22 +85,34 @@ impl BarChart {
         let bar_width_max = self.bar_width_max(frame.width);
         let length_max = self.bars.iter().map(|bar| bar.length).fold(0.0, f64::max);
 
-        canvas.text(&self.title, frame.left, frame.top + 8.0, TITLE);
+        let title = Canvas::fitted(&self.title, frame.width, TITLE);
+        canvas.text(&title, frame.left, frame.top + 8.0, TITLE);
         canvas.text(self.length_name, bars_left, frame.top + 30.0, HEADING);
         let ratio_heading = HEADING.anchored(Anchor::End);
         canvas.text(self.ratio_name, ratios_right, frame.top + 30.0, ratio_heading);
         for (row, bar) in self.bars.iter().enumerate() {
-            let middle = frame.top + HEAD_PX + ROW_PX * (row as f64 + 0.5);
+            let row_top = frame.top + HEAD_PX + self.row_px() * row as f64;
+            let middle = row_top + self.row_px() - ROW_PX / 2.0;
             let share = if length_max > 0.0 { bar.length / length_max } else { 0.0 };
             let length_px = (bar_width_max * share).max(0.0);
             draw_bar(canvas, bar, bars_left, middle, length_px);
-            let name_right = bars_left - GAP_PX;
-            canvas.text(&bar.series.name, name_right, middle, NAME.anchored(Anchor::End));
+            let name = &bar.series.name;
+            match self.names {
+                Names::Beside => {
+                    canvas.text(name, bars_left - GAP_PX, middle, NAME.anchored(Anchor::End));
+                }
+                Names::Above => {
+                    let name = Canvas::fitted(name, frame.width, NAME);
+                    canvas.text(&name, frame.left, row_top + NAME_ABOVE_PX / 2.0 + 1.0, NAME);
+                }
+            }
             canvas.text(&bar.ratio_label, ratios_right, middle, RATIO.anchored(Anchor::End));
         }
-        let rows_bottom = frame.top + HEAD_PX + ROW_PX * self.bars.len() as f64;
-        let baseline = [(bars_left, frame.top + HEAD_PX), (bars_left, rows_bottom)];
-        canvas.line(&baseline, AXIS, 1.0, Stroke::Solid);
+        if self.names == Names::Beside {
+            let rows_bottom = frame.top + HEAD_PX + ROW_PX * self.bars.len() as f64;
+            let baseline = [(bars_left, frame.top + HEAD_PX), (bars_left, rows_bottom)];
+            canvas.line(&baseline, AXIS, 1.0, Stroke::Solid);
+        }
     }
 
     fn widest(&self, text: impl Fn(&Bar) -> String, lettering: Lettering) -> f64 {
@@ -89,7 +120,10 @@ impl BarChart {
     }
 
     fn names_width_px(&self) -> f64 {
-        self.widest(|bar| bar.series.name.clone(), NAME) + GAP_PX
+        match self.names {
+            Names::Beside => self.widest(|bar| bar.series.name.clone(), NAME) + GAP_PX,
+            Names::Above => 0.0,
+        }
     }
 
     fn labels_width_px(&self) -> f64 {

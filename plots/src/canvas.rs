@@ -11,7 +11,7 @@ use plotters::style::{
 };
 
 use crate::fonts;
-use crate::palette::{Color, Marker, PAPER, SeriesStyle, Stroke};
+use crate::palette::{AXIS, Color, Marker, PAPER, SeriesStyle, Stroke};
 
 /// Plotters rounds to whole units; this many to a pixel keep curves smooth.
 pub(crate) const UNITS_PER_PX: f64 = 10.0;
@@ -171,6 +171,17 @@ impl<'a> Canvas<'a> {
         f64::from(right - left) / UNITS_PER_PX
     }
 
+    /// The text, with its end cut off where it would be wider.
+    pub(crate) fn fitted(content: &str, width_px: f64, lettering: Lettering) -> String {
+        let fits = |text: &str| Self::text_width(text, lettering) <= width_px;
+        if fits(content) {
+            return content.to_owned();
+        }
+        let ends = content.char_indices().map(|(at, _)| at).rev();
+        let mut cut = ends.map(|end| format!("{}…", content[..end].trim_end()));
+        cut.find(|text| fits(text)).unwrap_or_default()
+    }
+
     pub(crate) fn fill(&self, frame: Frame, color: Color, opacity: f64) {
         let corners =
             [(units(frame.left), units(frame.top)), (units(frame.right()), units(frame.bottom()))];
@@ -245,6 +256,15 @@ impl<'a> Canvas<'a> {
                 self.line(&[at(-0.9, 0.9), at(0.9, -0.9)], color, 1.6, Stroke::Solid);
             }
             Marker::None => {}
+            Marker::Patch => {
+                let (width, height) = (radius * 6.0, radius * 3.4);
+                let (left, top) = (left - width / 2.0, top - height / 2.0);
+                self.fill(Frame { left, top, width, height }, color, 1.0);
+                let (right, bottom) = (left + width, top + height);
+                let outline =
+                    [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+                self.line(&outline, AXIS, 0.8, Stroke::Solid);
+            }
             Marker::Plus => {
                 self.line(&[at(-1.1, 0.0), at(1.1, 0.0)], color, 1.6, Stroke::Solid);
                 self.line(&[at(0.0, -1.1), at(0.0, 1.1)], color, 1.6, Stroke::Solid);

@@ -8,9 +8,22 @@ use measure::MeasureError;
 /// A failure to draw or to write.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotsError {
-    /// The output directory could not be made: the environment's fault.
+    /// The output directory could not be made, or the results not be read: the environment's fault.
     #[error(transparent)]
-    OutputDirectory(#[from] MeasureError),
+    Directory(#[from] MeasureError),
+    /// The comparison with another run, in the run's directory, could not be read: the
+    /// environment's fault.
+    #[error(
+        "expected a comparison of two runs in {}, found: {reason}; remove the file, or compare the \
+         runs again",
+        path.display()
+    )]
+    Comparison {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A picture or the report could not be written: the environment's fault.
     #[error(
         "cannot write {}: {source}; check that you may write there and that the disk has room",

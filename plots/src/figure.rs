@@ -3,8 +3,8 @@
 use crate::bar_chart::BarChart;
 use crate::canvas::{Canvas, Frame, Lettering};
 use crate::forest_chart::ForestChart;
-use crate::line_chart::LineChart;
-use crate::palette::{INK, MUTED, SeriesStyle};
+use crate::line_chart::{Foot, LineChart};
+use crate::palette::{INK, MUTED, Marker, SeriesStyle};
 use crate::picture::{Picture, PictureData};
 
 const WIDTH_PX: u32 = 960;
@@ -15,6 +15,8 @@ const LEGEND_GAP_PX: f64 = 14.0;
 const SWATCH_PX: f64 = 26.0;
 const COLUMN_GAP_PX: f64 = 28.0;
 const ROW_GAP_PX: f64 = 26.0;
+/// Between charts that share the axis below them.
+const PANEL_GAP_PX: f64 = 8.0;
 const EMPTY_HEIGHT_PX: f64 = 60.0;
 
 const TITLE: Lettering = Lettering::new(17.0, INK).bold();
@@ -61,6 +63,11 @@ impl Chart {
             Self::Bars(chart) => chart.height_px(),
             Self::Forest(chart) => chart.height_px(),
         }
+    }
+
+    /// Whether the chart below has the horizontal axis of this one.
+    fn is_continued(&self) -> bool {
+        matches!(self, Self::Lines(_, chart) if chart.foot == Foot::Shared)
     }
 
     fn draw(&self, canvas: &Canvas<'_>, frame: Frame) {
@@ -136,7 +143,7 @@ impl Figure {
         let columns = self.columns.max(1);
         let width = column_width_px(columns);
         let mut frames = Vec::with_capacity(self.charts.len());
-        let mut row_top = top;
+        let (mut row_top, mut bottom) = (top, top);
         for row in self.charts.chunks(columns) {
             for (column, chart) in row.iter().enumerate() {
                 frames.push(Frame {
@@ -147,9 +154,12 @@ impl Figure {
                 });
             }
             let row_height = row.iter().map(|chart| chart.height_px(width)).fold(0.0, f64::max);
-            row_top += row_height + ROW_GAP_PX;
+            bottom = row_top + row_height;
+            let gap_px =
+                if row.iter().all(Chart::is_continued) { PANEL_GAP_PX } else { ROW_GAP_PX };
+            row_top = bottom + gap_px;
         }
-        (frames, row_top - ROW_GAP_PX)
+        (frames, bottom)
     }
 }
 
@@ -167,7 +177,9 @@ struct LegendPlace {
 fn draw_legend_entry(canvas: &Canvas<'_>, series: &SeriesStyle, place: &LegendPlace) {
     let middle = HEADING_PX + MARGIN_PX + LEGEND_ROW_PX * (place.row as f64 + 0.5);
     let swatch = [(place.left, middle), (place.left + SWATCH_PX, middle)];
-    canvas.line(&swatch, series.color, 1.8, series.stroke);
+    if series.marker != Marker::Patch {
+        canvas.line(&swatch, series.color, 1.8, series.stroke);
+    }
     canvas.marker(place.left + SWATCH_PX / 2.0, middle, series);
     canvas.text(&series.name, place.left + SWATCH_PX + 6.0, middle, LEGEND);
 }

@@ -12,6 +12,7 @@ mod figure;
 mod figures;
 mod fonts;
 mod forest_chart;
+mod judged;
 mod line_chart;
 mod palette;
 mod picture;
@@ -22,6 +23,7 @@ mod report;
 mod series;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use measure::comparison::Comparison;
@@ -32,6 +34,9 @@ pub use error::PlotsError;
 pub use picture::{Picture, PictureData};
 pub use report::{comparison_html, comparison_section_html, report_html};
 
+/// The file of a results directory that holds a comparison with another run.
+const COMPARISON_JSON: &str = "comparison.json";
+
 /// What [`render`] has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
@@ -39,15 +44,19 @@ pub struct Rendered {
     pub pictures: Vec<Picture>,
     /// The files of the pictures: an SVG, and a PNG each on light and on dark paper.
     pub picture_files: Vec<PathBuf>,
+    /// The page and the pictures of the comparison with another run, if there is one.
+    pub comparison_files: Vec<PathBuf>,
     /// The report.
     pub report_html: PathBuf,
 }
 
 /// Draws every picture of a run, and writes them to `plots/` and the report to `report.html` in
-/// `out_dir`, which is made if need be. What is there is replaced.
+/// `out_dir`, which is made if need be. What is there is replaced. Where `comparison.json` in
+/// `out_dir` compares this run with another, the report says what came of it.
 ///
 /// # Errors
-/// [`PlotsError::OutputDirectory`] or [`PlotsError::Write`] if the files cannot be written,
+/// [`PlotsError::Directory`] or [`PlotsError::Write`] if the files cannot be written,
+/// [`PlotsError::Comparison`] if there is a comparison that cannot be read,
 /// [`PlotsError::Raster`] if a picture cannot be turned into pixels.
 pub fn render(
     record: &RunRecord,
@@ -55,17 +64,45 @@ pub fn render(
     out_dir: &Path,
 ) -> Result<Rendered, PlotsError> {
     let out = ResultsDir::create(out_dir)?;
+    let comparison = comparison_of(record, &out)?;
+    render_run(record, histograms, comparison.as_ref(), &out)
+}
+
+/// Draws everything that a run has left in its directory again, from the files alone: as
+/// [`render`], and with [`render_comparison`] if it was compared with another run.
+///
+/// # Errors
+/// As of [`render`]; [`PlotsError::Directory`] also if record or histograms cannot be read.
+pub fn render_results(results: &ResultsDir, out_dir: &Path) -> Result<Rendered, PlotsError> {
+    let record = results.read_record()?;
+    let histograms = results.read_histograms()?;
+    let comparison = comparison_of(&record, results)?;
+    let out = ResultsDir::create(out_dir)?;
+    let mut rendered = render_run(&record, &histograms, comparison.as_ref(), &out)?;
+    if let Some(comparison) = &comparison {
+        rendered.comparison_files = render_comparison(comparison, out_dir)?;
+    }
+    Ok(rendered)
+}
+
+fn render_run(
+    record: &RunRecord,
+    histograms: &HistogramSet,
+    comparison: Option<&Comparison>,
+    out: &ResultsDir,
+) -> Result<Rendered, PlotsError> {
     fs::create_dir_all(out.plots()).map_err(|source| write_error(&out.plots(), source))?;
     let pictures = pictures(record, histograms);
     let picture_files: Vec<[PathBuf; 3]> = pictures
         .par_iter()
         .map(|picture| write_picture(picture, &out.plots()))
         .collect::<Result<_, _>>()?;
-    let page = report_html(record, histograms, &pictures);
+    let page = report_html(record, histograms, &pictures, comparison);
     write(&out.report_html(), page.as_bytes())?;
     Ok(Rendered {
         pictures,
         picture_files: picture_files.into_iter().flatten().collect(),
+        comparison_files: vec![],
         report_html: out.report_html(),
     })
 }
@@ -85,8 +122,8 @@ pub fn comparison_picture(comparison: &Comparison) -> Picture {
     figures::comparison_figure(comparison).picture()
 }
 
-/// Draws a comparison of two runs and writes `comparison.svg`, `comparison.png` and
-/// `comparison.html` to `out_dir`, which is made if need be. What is there is replaced.
+/// Draws a comparison of two runs and writes `comparison.html`, `comparison.svg`, `comparison.png`
+/// and `comparison-dark.png` to `out_dir`, which is made if need be. What is there is replaced.
 ///
 /// # Errors
 /// As of [`render`].
@@ -100,6 +137,21 @@ pub fn render_comparison(
     write(&html, comparison_html(comparison, &picture).as_bytes())?;
     let [svg, png, dark] = write_picture(&picture, out.root())?;
     Ok(vec![html, svg, png, dark])
+}
+
+/// The comparison of this run with another that lies in its directory; `None` if there is none.
+fn comparison_of(record: &RunRecord, dir: &ResultsDir) -> Result<Option<Comparison>, PlotsError> {
+    let path = dir.root().join(COMPARISON_JSON);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(PlotsError::Comparison { path, reason: source.to_string() }),
+    };
+    let comparison: Comparison = serde_json::from_slice(&text)
+        .map_err(|error| PlotsError::Comparison { path, reason: error.to_string() })?;
+    // What an earlier run left in the directory says nothing of this one.
+    let is_of_it = [&comparison.a, &comparison.b].iter().any(|run| run.run_id == record.run_id);
+    Ok(is_of_it.then_some(comparison))
 }
 
 fn write_picture(picture: &Picture, dir: &Path) -> Result<[PathBuf; 3], PlotsError> {

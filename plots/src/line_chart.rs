@@ -6,12 +6,13 @@ use plotters::prelude::ChartBuilder;
 
 use crate::axis::Axis;
 use crate::canvas::{Anchor, Canvas, Frame, Lettering, Turn, stroke_style, units};
-use crate::palette::{AXIS, BAND, Color, GRID, INK, MUTED, SeriesStyle, Stroke};
+use crate::palette::{AXIS, BAND, Color, GRID, INK, MUTED, PAPER, SeriesStyle, Stroke};
 
 const TITLE: Lettering = Lettering::new(13.0, INK).bold();
 const AXIS_NAME: Lettering = Lettering::new(11.0, MUTED);
 const TICK_LABEL: Lettering = Lettering::new(10.5, MUTED);
 const BAND_LABEL: Lettering = Lettering::new(9.5, MUTED);
+const UPRIGHT_LABEL: Lettering = Lettering::new(10.5, INK).bold();
 const MESSAGE: Lettering = Lettering::new(11.5, MUTED).anchored(Anchor::Middle);
 
 const TITLE_PX: f64 = 20.0;
@@ -121,8 +122,10 @@ impl LineChart {
     }
 
     pub(crate) fn draw(&self, canvas: &Canvas<'_>, frame: Frame) {
-        canvas.text(&self.title, frame.left, frame.top + 8.0, TITLE);
-        canvas.text(&self.up_name, frame.left, frame.top + TITLE_PX + 7.0, AXIS_NAME);
+        let fitted = |text: &str, lettering| Canvas::fitted(text, frame.width, lettering);
+        canvas.text(&fitted(&self.title, TITLE), frame.left, frame.top + 8.0, TITLE);
+        let up_name = fitted(&self.up_name, AXIS_NAME);
+        canvas.text(&up_name, frame.left, frame.top + self.title_px() + 7.0, AXIS_NAME);
         let plot = self.plot_frame(frame);
         if self.cells.is_empty() && self.lines.iter().all(|line| line.points.is_empty()) {
             let (middle, top) = (plot.left + plot.width / 2.0, plot.top + plot.height / 2.0);
@@ -141,12 +144,18 @@ impl LineChart {
         self.draw_series(canvas, plot);
     }
 
-    /// The room above the plot: title, name of the vertical axis, and names of bands.
+    fn title_px(&self) -> f64 {
+        if self.title.is_empty() { 0.0 } else { TITLE_PX }
+    }
+
+    /// The room above the plot: title, name of the vertical axis, and names of bands and uprights.
     fn head_px(&self, width_px: f64) -> f64 {
         let axis_name_px = if self.up_name.is_empty() { 0.0 } else { AXIS_NAME_ABOVE_PX };
         let band_names = self.band_names(plot_width_px(width_px));
         let band_names_px = band_names.iter().map(BandName::height_px).fold(0.0, f64::max);
-        TITLE_PX + axis_name_px + band_names_px
+        let upright_names_px =
+            upright_rows(&self.upright_names(plot_width_px(width_px))) as f64 * LEVEL_LABEL_PX;
+        self.title_px() + axis_name_px + band_names_px + upright_names_px
     }
 
     /// Where the mesh ends up within the chart's frame; the same sums as in `draw_mesh`.
@@ -238,19 +247,41 @@ impl LineChart {
         }
     }
 
-    /// Names run upwards beside their lines, from the lower end.
+    /// The names of uprights above the plot, in as many rows as keep them apart.
+    fn upright_names(&self, plot_width_px: f64) -> Vec<UprightName<'_>> {
+        let place = |upright: &Upright| plot_width_px * self.across.position(upright.across);
+        let mut uprights: Vec<&Upright> = self.uprights.iter().collect();
+        uprights.sort_by(|a, b| place(a).total_cmp(&place(b)));
+        let mut rows_right_px: Vec<f64> = Vec::new();
+        let names = uprights.into_iter().map(|upright| {
+            let width = Canvas::text_width(&upright.label, UPRIGHT_LABEL) + LABEL_MARGIN_PX;
+            let left_max = (plot_width_px - width).max(0.0);
+            let left = (place(upright) - width / 2.0).clamp(0.0, left_max);
+            let free = rows_right_px.iter().position(|right| *right <= left);
+            let row = free.unwrap_or(rows_right_px.len());
+            rows_right_px.resize(rows_right_px.len().max(row + 1), 0.0);
+            rows_right_px[row] = left + width;
+            UprightName { upright, left, width, row }
+        });
+        names.collect()
+    }
+
+    /// Lines reach up to their names. Names come last, on paper of their own: the line of a name in
+    /// a higher row passes behind those below it.
     fn draw_uprights(&self, canvas: &Canvas<'_>, plot: Frame) {
-        for upright in &self.uprights {
+        let names = self.upright_names(plot.width);
+        let top = |row: usize| plot.top - LEVEL_LABEL_PX * (row as f64 + 1.0);
+        for UprightName { upright, row, .. } in &names {
             let across = plot.left + plot.width * self.across.position(upright.across);
-            let ends = [(across, plot.top), (across, plot.bottom())];
+            let ends = [(across, top(*row) + LEVEL_LABEL_PX), (across, plot.bottom())];
             canvas.line(&ends, upright.color, 1.2, Stroke::Dashed);
-            let name = Lettering { color: upright.color, ..BAND_LABEL }.upward();
-            canvas.text(
-                &upright.label,
-                across - UPWARD_LABEL_PX / 2.0 - 1.0,
-                plot.bottom() - 4.0,
-                name,
-            );
+        }
+        for UprightName { upright, left, width, row } in &names {
+            let (left, top, height) = (plot.left + left, top(*row), LEVEL_LABEL_PX);
+            canvas.fill(Frame { left, top, width: *width, height }, PAPER, 1.0);
+            let name = Lettering { color: upright.color, ..UPRIGHT_LABEL };
+            let middle = top + height / 2.0;
+            canvas.text(&upright.label, left + LABEL_MARGIN_PX / 2.0, middle, name);
         }
     }
 
@@ -284,6 +315,19 @@ impl LineChart {
     }
 }
 
+/// The name of an upright: where it begins, from the left end of the plot, and in which row above
+/// the plot it stands, 0 being the lowest.
+struct UprightName<'a> {
+    upright: &'a Upright,
+    left: f64,
+    width: f64,
+    row: usize,
+}
+
+fn upright_rows(names: &[UprightName<'_>]) -> usize {
+    names.iter().map(|name| name.row + 1).max().unwrap_or(0)
+}
+
 /// A band's name and where it stands, from the left end of the plot.
 struct BandName<'a> {
     label: &'a str,
@@ -302,4 +346,33 @@ impl BandName<'_> {
 
 fn plot_width_px(chart_width_px: f64) -> f64 {
     chart_width_px - TICK_LABELS_LEFT_PX - RIGHT_MARGIN_PX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantity::Quantity;
+
+    #[test]
+    fn names_of_uprights_stand_in_rows_that_keep_them_apart() {
+        let upright = |across| Upright { across, label: "1.00 M/s".to_owned(), color: INK };
+        let chart = LineChart {
+            title: String::new(),
+            across: Axis::until(100.0, Quantity::Rate),
+            across_name: "",
+            up: Axis::until(1.0, Quantity::Rate),
+            up_name: String::new(),
+            bands: vec![],
+            areas: vec![],
+            cells: vec![],
+            lines: vec![],
+            uprights: [51.0, 50.0, 90.0, 100.0, 52.0].map(upright).to_vec(),
+            foot: Foot::Labelled,
+            without_lines: "",
+        };
+        let names = chart.upright_names(600.0);
+        let rows: Vec<_> = names.iter().map(|name| (name.upright.across, name.row)).collect();
+        assert_eq!(rows, [(50.0, 0), (51.0, 1), (52.0, 2), (90.0, 0), (100.0, 1)]);
+        assert!(names.iter().all(|name| name.left >= 0.0 && name.left + name.width <= 600.0));
+    }
 }

@@ -13,8 +13,9 @@ const EXIT_UNUSABLE: u8 = 2;
 
 /// Draw the results of a benchmark run: SVG and PNG pictures, and one self-contained HTML report.
 ///
-/// Pictures go to plots/ and the report to report.html, in the results directory itself unless
-/// --out names another place. What is there is replaced.
+/// Pictures go to plots/, the report to report.html, and the comparison with another run, if there
+/// is a comparison.json, to comparison.html; in the results directory itself unless --out names
+/// another place. What is there is replaced.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -28,7 +29,8 @@ const EXIT_UNUSABLE: u8 = 2;
                        written to"
 )]
 struct Arguments {
-    /// The directory that a benchmark run has written: run.json and histograms.hlog are read
+    /// The directory that a benchmark run has written: run.json, histograms.hlog and,
+    /// if they are there, timeline.hlog and comparison.json are read
     results_dir: PathBuf,
 
     /// Where to write plots/ and report.html [default: RESULTS_DIR]
@@ -52,16 +54,15 @@ fn main() -> ExitCode {
 
 fn draw(arguments: &Arguments) -> anyhow::Result<Rendered> {
     let results = ResultsDir::open(&arguments.results_dir)?;
-    let record = results.read_record()?;
-    let histograms = results.read_histograms()?;
     let out = arguments.out.as_deref().unwrap_or(results.root());
-    plots::render(&record, &histograms, out)
-        .with_context(|| format!("cannot draw run {} into {}", record.run_id, out.display()))
+    plots::render_results(&results, out).with_context(|| {
+        format!("cannot draw the run in {} into {}", results.root().display(), out.display())
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "telling where the files are is what the command is for")]
 fn announce(rendered: &Rendered) {
-    for file in &rendered.picture_files {
+    for file in rendered.picture_files.iter().chain(&rendered.comparison_files) {
         println!("{}", file.display());
     }
     println!("{}", rendered.report_html.display());

@@ -46,11 +46,11 @@ const ROLES: [Color; 9] = [PAPER, INK, MUTED, GRID, AXIS, BAND, FAULT, BETTER, N
 /// From few to many samples: lightness runs one way, so that it reads without hue, and away from the
 /// paper in the light as in the dark.
 pub(crate) const HEAT: [Color; 8] = [
-    Color::new(0xE3EEF7, 0x1C2A3A),
-    Color::new(0xC6DBEE, 0x20395A),
-    Color::new(0x9FC5E3, 0x2A4E7E),
-    Color::new(0x6FA8D6, 0x3A6AA3),
-    Color::new(0x4289C4, 0x5489C4),
+    Color::new(0xD9E7F4, 0x25394F),
+    Color::new(0xBDD6EB, 0x2B4A70),
+    Color::new(0x98C0E0, 0x335D90),
+    Color::new(0x6FA8D6, 0x4073AF),
+    Color::new(0x4289C4, 0x578CC7),
     Color::new(0x2468A9, 0x7CAEDD),
     Color::new(0x134A85, 0xABD0F0),
     Color::new(0x0A2F5C, 0xDDEFFC),
@@ -111,6 +111,8 @@ pub(crate) enum Marker {
     Plus,
     /// None: for entries of a legend that explain strokes.
     None,
+    /// A filled rectangle: for entries of a legend that explain areas.
+    Patch,
 }
 
 /// How a line is stroked.

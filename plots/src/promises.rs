@@ -12,7 +12,7 @@ pub(crate) enum Promises {
 }
 
 /// The guarantee in the fewest words, as in `tandem-mio · after sync`.
-fn short(guarantee: GuaranteeClass) -> &'static str {
+pub(crate) fn short(guarantee: GuaranteeClass) -> &'static str {
     let label = guarantee.label();
     label.strip_prefix("acknowledged ").unwrap_or(label)
 }

@@ -48,6 +48,8 @@ impl Quantity {
         match self {
             Self::Rate => with_unit(value, &RATE_UNITS, zeros),
             Self::LatencyNs => with_unit(value, &LATENCY_UNITS, zeros),
+            // There are no fractions of a byte worth a digit.
+            Self::Bytes if value.abs() < 999.5 && value != 0.0 => format!("{value:.0} B"),
             Self::Bytes => with_unit(value, &BYTE_UNITS, zeros),
             Self::Cores => digits(value, zeros),
             Self::Seconds => format!("{} s", digits(value, zeros)),
@@ -141,6 +143,9 @@ mod tests {
         assert_eq!(Quantity::Rate.figure(12_000_000.0), "12.0 M");
         assert_eq!(Quantity::LatencyNs.figure(1_000_000.0), "1.00 ms");
         assert_eq!(Quantity::LatencyNs.figure(650.0), "650 ns");
+        assert_eq!(Quantity::Bytes.figure(67.0), "67 B");
+        assert_eq!(Quantity::Bytes.figure(999.9), "1.00 kB");
+        assert_eq!(Quantity::Bytes.figure(-12.4), "-12 B");
         assert_eq!(Quantity::Cores.figure(1.9), "1.90");
         assert_eq!(Quantity::Ratio.figure(1.034), "1.03×");
         assert_eq!(Quantity::Ratio.figure(0.0079), "0.008×");

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use measure::ResultsDir;
+use measure::comparison::Comparison;
 use synthetic::synthetic_run;
 use tempfile::TempDir;
 
@@ -49,6 +50,37 @@ fn another_place_can_be_named() {
     assert!(out.join("report.html").is_file());
     assert!(out.join("plots/throughput.png").is_file());
     assert!(!dir.report_html().exists());
+}
+
+/// A comparison of the run with an earlier one, as it lies beside it.
+fn compare(dir: &ResultsDir) {
+    let sample = include_str!("../../measure/tests/data/comparison.json");
+    let mut comparison: Comparison = serde_json::from_str(sample).expect("the sample");
+    comparison.b.run_id = dir.read_record().expect("the record").run_id;
+    let json = serde_json::to_vec(&comparison).expect("a comparison in JSON");
+    fs::write(dir.root().join("comparison.json"), json).expect("a fresh file");
+}
+
+#[test]
+fn a_comparison_is_drawn_again_and_summed_up_in_the_report() {
+    let (_temporary, dir) = results();
+    compare(&dir);
+    let output = plots(&[dir.root()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["comparison.html", "comparison.svg", "comparison.png", "comparison-dark.png"] {
+        assert!(dir.root().join(name).is_file(), "{name}");
+    }
+    let report = fs::read_to_string(dir.report_html()).unwrap();
+    assert!(report.contains("<a href=\"comparison.html\">Compared with "), "a link");
+    assert!(report.contains("6 worse, 6 better, 6 within noise, 3 incomparable"), "what it says");
+}
+
+#[test]
+fn a_damaged_comparison_is_refused_with_what_to_do() {
+    let (_temporary, dir) = results();
+    fs::write(dir.root().join("comparison.json"), "{").unwrap();
+    let advice = "remove the file, or compare the runs again";
+    check_refused(&plots(&[dir.root()]), advice);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Cursor;
 
 use measure::{
-    BrokerKind, GuaranteeClass, HistogramSet, LatencyHistogram, ResultsDir, RunRecord,
+    BrokerKind, GuaranteeClass, HistogramSet, LatencyHistogram, ResultsDir, RunRecord, Standing,
     StreamLatencies,
 };
 use plots::{Picture, PictureData, Rendered, pictures, render};
@@ -160,6 +160,37 @@ fn lost_messages_stand_beside_the_bar() {
     let (record, histograms) = synthetic_run();
     let texts = texts(&pictures(&record, &histograms)[0]);
     assert!(texts.contains(&"58.0% lost".to_owned()), "{texts:?}");
+}
+
+#[test]
+fn who_may_not_be_believed_is_told_above_the_lines() {
+    let (mut record, histograms) = synthetic_run();
+    for stream in record.brokers.iter_mut().flat_map(|broker| &mut broker.streams) {
+        if stream.payload_bytes == 100 {
+            stream.verdict.standing = Standing::Suspect;
+        }
+    }
+    let drawn = pictures(&record, &histograms);
+    for (name, beginning) in [("over-time", "deliveries per second"), ("stream-spectra", "latency")]
+    {
+        let texts = texts(drawn.iter().find(|picture| picture.name() == name).unwrap());
+        for words in ["all SUSPECT", "INVALID: nats-server"] {
+            let expected = format!("{beginning} ({words})");
+            assert!(texts.contains(&expected), "{name} lacks {expected}: {texts:?}");
+        }
+    }
+}
+
+#[test]
+fn operations_that_may_not_be_ranked_have_no_latency() {
+    let (mut record, histograms) = synthetic_run();
+    for result in record.brokers.iter_mut().flat_map(|broker| &mut broker.operations) {
+        result.verdict.standing = Standing::Unsustainable;
+    }
+    let drawn = pictures(&record, &histograms);
+    let texts_of = |name| texts(drawn.iter().find(|picture| picture.name() == name).unwrap());
+    assert!(texts_of("latency").contains(&"too few samples".to_owned()));
+    assert!(texts_of("throughput").contains(&"invalid or unsustainable".to_owned()));
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Messages acknowledged per second in streams, beside the disk alone.
 
-use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words, longest_of_processes};
-use crate::bar_chart::{Bar, BarChart};
+use super::{Better, Subjects, in_words, lay_out, leaders, listed_words, longest_of_processes};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::{Chart, Figure};
 use crate::quantity::Quantity;
 use crate::series::{StreamKey, acknowledged_stream_keys, stream_faults};
 
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let streams = acknowledged_stream_keys(&subjects.record.brokers);
-    let charts: Vec<BarChart> = streams.iter().map(|stream| chart(subjects, stream)).collect();
+    let mut charts: Vec<BarChart> = streams.iter().map(|stream| chart(subjects, stream)).collect();
+    let columns = lay_out(&mut charts);
     Figure {
         name: "acknowledged",
         title: "Acknowledged streams".to_owned(),
@@ -21,7 +22,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         ),
         finding: leaders(&charts, Better::Longer),
         legend: vec![],
-        columns: bar_columns(&charts),
+        columns,
         charts: charts.into_iter().map(Chart::Bars).collect(),
         without_charts: "This run measured no acknowledged streams.",
     }
@@ -51,5 +52,6 @@ fn chart(subjects: &Subjects<'_>, stream: &StreamKey) -> BarChart {
         length_name: "acknowledged",
         ratio_name: "of the disk",
         bars: bars.collect(),
+        names: Names::Beside,
     }
 }

@@ -2,15 +2,16 @@
 
 use measure::Standing;
 
-use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words};
-use crate::bar_chart::{Bar, BarChart};
+use super::{Better, Subjects, in_words, lay_out, leaders, listed_words};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::{Chart, Figure};
 use crate::piles::{BacklogKey, backlog_keys};
 use crate::quantity::Quantity;
 
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let backlogs = backlog_keys(&subjects.record.brokers);
-    let charts: Vec<BarChart> = backlogs.iter().map(|key| chart(subjects, key)).collect();
+    let mut charts: Vec<BarChart> = backlogs.iter().map(|key| chart(subjects, key)).collect();
+    let columns = lay_out(&mut charts);
     Figure {
         name: "backlogs",
         title: "Backlogs, written and read back".to_owned(),
@@ -23,7 +24,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         ),
         finding: leaders(&charts, Better::Longer),
         legend: vec![],
-        columns: bar_columns(&charts),
+        columns,
         charts: charts.into_iter().map(Chart::Bars).collect(),
         without_charts: "This run measured no backlogs.",
     }
@@ -50,5 +51,6 @@ fn chart(subjects: &Subjects<'_>, backlog: &BacklogKey) -> BarChart {
         length_name: "payload, and the most resident memory",
         ratio_name: "of the disk",
         bars: bars.collect(),
+        names: Names::Beside,
     }
 }

@@ -3,7 +3,7 @@
 use measure::BrokerRun;
 
 use super::{Subjects, listed};
-use crate::bar_chart::{Bar, BarChart};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::column_width_px;
 use crate::series::distinct;
 
@@ -13,11 +13,21 @@ const BAR_WIDTH_MIN_PX: f64 = 120.0;
 /// Bars longer than the longest of a process by this are cut there.
 const CUT_RATIO: f64 = 1.25;
 
-/// Two charts stand beside each other, but long names and long lists of faults need the whole width.
-pub(super) fn bar_columns(charts: &[BarChart]) -> usize {
+/// Lays charts out in columns, and says how many: two charts stand beside each other, if need be
+/// with names above the bars; long lists of faults need the whole width, and one alone has it.
+pub(super) fn lay_out(charts: &mut [BarChart]) -> usize {
     let width_px = column_width_px(2);
-    let fit = charts.iter().all(|chart| chart.bar_width_max(width_px) >= BAR_WIDTH_MIN_PX);
-    if fit { 2 } else { 1 }
+    if charts.len() < 2 {
+        return 1;
+    }
+    for names in [Names::Beside, Names::Above] {
+        charts.iter_mut().for_each(|chart| chart.names = names);
+        if charts.iter().all(|chart| chart.bar_width_max(width_px) >= BAR_WIDTH_MIN_PX) {
+            return 2;
+        }
+    }
+    charts.iter_mut().for_each(|chart| chart.names = Names::Beside);
+    1
 }
 
 /// The longest bar of those who run as a process; see [`longest_of_processes`].

@@ -56,7 +56,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         ),
         description: format!(
             "Heat maps of latency, on a logarithmic axis, over time, for {}.",
-            listed(charts.iter().map(|chart| chart.title.clone()))
+            listed(charts.iter().map(|chart| format!("{}, {}", chart.title, chart.up_name)))
         ),
         finding: finding(&charts),
         legend,
@@ -71,7 +71,7 @@ fn legend() -> Vec<SeriesStyle> {
         .iter()
         .zip(HEAT)
         .map(|((_, name), color)| {
-            SeriesStyle::explaining(name, color, Marker::Square, Stroke::Solid)
+            SeriesStyle::explaining(name, color, Marker::Patch, Stroke::Solid)
         })
         .collect()
 }
@@ -86,11 +86,16 @@ fn finding(charts: &[LineChart]) -> String {
     };
     let latency = Quantity::LatencyNs.figure(cell.up.end);
     let at = Quantity::Seconds.figure(cell.across.start);
-    format!("The longest latencies shown are those of {}: up to {latency}, at {at}.", chart.title)
+    let LineChart { title, up_name, .. } = chart;
+    format!("The longest shown is the {up_name} of {title}: up to {latency}, after {at}.")
 }
 
-/// A chart's title and its intervals.
-type Series<'a> = (String, &'a [TimelineInterval]);
+/// What is drawn in one chart.
+struct Series<'a> {
+    broker: String,
+    stream: String,
+    intervals: &'a [TimelineInterval],
+}
 
 fn series_of<'a>(
     subjects: &'a Subjects<'_>,
@@ -98,21 +103,25 @@ fn series_of<'a>(
 ) -> impl Iterator<Item = Series<'a>> {
     let tag_of = |broker: &'a BrokerRun| {
         let result = stream.result_in(broker)?;
-        let name = format!("{} · {stream} · {}", broker.name, stream.load_label());
         let title = match standing_label(result.verdict.standing) {
-            Some(standing) => format!("{name} · {standing}"),
-            None => name,
+            Some(standing) => format!("{} · {standing}", broker.name),
+            None => broker.name.clone(),
         };
         Some((title, &result.headline()?.histogram))
     };
+    let stream = format!("{stream} · {}", stream.load_label());
     let timeline = subjects.histograms.timeline();
     let found: Vec<(String, &HistogramTag)> =
         subjects.record.brokers.iter().filter_map(tag_of).collect();
-    let series = found.into_iter().map(|(title, tag)| (title, timeline.intervals(tag)));
-    series.filter(|(_, intervals)| intervals.iter().any(|interval| interval.count() > 0))
+    let series = found.into_iter().map(move |(broker, tag)| Series {
+        broker,
+        stream: stream.clone(),
+        intervals: timeline.intervals(tag),
+    });
+    series.filter(|series| series.intervals.iter().any(|interval| interval.count() > 0))
 }
 
-fn chart((title, intervals): Series<'_>) -> LineChart {
+fn chart(Series { broker, stream, intervals }: Series<'_>) -> LineChart {
     let columns = columns(intervals);
     let end_s = columns.last().map_or(0.0, |column| column.across.end);
     let latencies = || columns.iter().flat_map(|column| column.counts.iter());
@@ -122,11 +131,11 @@ fn chart((title, intervals): Series<'_>) -> LineChart {
     });
     let rows = Rows { from: low.log10(), height: ((high / low).log10() / ROWS as f64).max(1e-3) };
     LineChart {
-        title,
+        title: broker,
         across: Axis::until(end_s, Quantity::Seconds),
         across_name: "measured time",
         up: Axis::logarithmic([low, high], Quantity::LatencyNs),
-        up_name: "latency".to_owned(),
+        up_name: format!("latency at {stream}"),
         bands: vec![],
         areas: vec![],
         cells: columns.iter().flat_map(|column| cells(column, &rows)).collect(),
@@ -226,7 +235,11 @@ mod tests {
 
     #[test]
     fn the_colour_says_what_share_of_a_moment_took_so_long() {
-        let heat = chart((String::new(), &[interval(&[(1000, 990), (1_000_000, 10)])]));
+        let heat = chart(Series {
+            broker: String::new(),
+            stream: String::new(),
+            intervals: &[interval(&[(1000, 990), (1_000_000, 10)])],
+        });
         let colors: Vec<_> = heat.cells.iter().map(|cell| cell.color).collect();
         assert_eq!(colors, [HEAT[7], HEAT[3]]);
     }

@@ -2,8 +2,8 @@
 
 use measure::{IdleResult, Standing};
 
-use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words};
-use crate::bar_chart::{Bar, BarChart};
+use super::{Better, Subjects, in_words, lay_out, leaders, listed_words};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::{Chart, Figure};
 use crate::quantity::{Quantity, grouped};
 use crate::series::distinct;
@@ -11,7 +11,9 @@ use crate::series::distinct;
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let idles = subjects.record.brokers.iter().flat_map(|broker| &broker.idles);
     let counts = distinct(idles.map(|idle| idle.connections));
-    let charts: Vec<BarChart> = counts.into_iter().map(|count| chart(subjects, count)).collect();
+    let mut charts: Vec<BarChart> =
+        counts.into_iter().map(|count| chart(subjects, count)).collect();
+    let columns = lay_out(&mut charts);
     Figure {
         name: "idle-connections",
         title: "Memory of idle connections".to_owned(),
@@ -24,7 +26,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         ),
         finding: leaders(&charts, Better::Shorter),
         legend: vec![],
-        columns: bar_columns(&charts),
+        columns,
         charts: charts.into_iter().map(Chart::Bars).collect(),
         without_charts: "This run held no idle connections.",
     }
@@ -48,6 +50,7 @@ fn chart(subjects: &Subjects<'_>, connections: u32) -> BarChart {
         length_name: "for each connection",
         ratio_name: "resident then",
         bars: bars.collect(),
+        names: Names::Beside,
     }
 }
 

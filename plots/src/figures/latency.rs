@@ -27,7 +27,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         name: "latency",
         title: "Latency of acknowledged operations".to_owned(),
         subtitle: "From request to answer, on a logarithmic scale; a point needs ten samples \
-                   beyond it. Lower is better."
+                   beyond it. Invalid and unsustainable results are left out. Lower is better."
             .to_owned(),
         description: format!(
             "Lines of median, 99th and 99.9th percentile latency against the number of clients, \
@@ -72,8 +72,9 @@ fn charts(subjects: &Subjects<'_>, operation: &OperationName) -> Vec<LineChart> 
             subjects
                 .brokers()
                 .map(|(broker, style)| {
-                    let results =
-                        broker.operations.iter().filter(|result| result.operation == *operation);
+                    let results = broker.operations.iter().filter(|result| {
+                        result.operation == *operation && result.verdict.standing.may_be_ranked()
+                    });
                     let points = results.filter_map(|result| {
                         let latency_ns = percentile(&result.latency)?;
                         Some((f64::from(result.clients), latency_ns as f64))

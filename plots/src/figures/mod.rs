@@ -20,12 +20,12 @@ use measure::{BrokerRun, HistogramSet, OperationName, OperationResult, RunRecord
 
 pub(crate) use comparison::figure as comparison_figure;
 
-use bars::{Better, bar_columns, in_words, leaders, listed_words, longest_of_processes};
+use bars::{Better, in_words, lay_out, leaders, listed_words, longest_of_processes};
 
-use crate::bar_chart::{Bar, BarChart};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::Figure;
 use crate::palette::{SeriesStyle, series_styles};
-use crate::series::distinct;
+use crate::series::{distinct, standing_label};
 
 /// A run with the look of each broker.
 pub(crate) struct Subjects<'a> {
@@ -74,6 +74,7 @@ impl<'a> Subjects<'a> {
             length_name: "",
             ratio_name: "",
             bars: bars.collect(),
+            names: Names::Beside,
         };
         leaders(&[chart], better)
     }
@@ -121,6 +122,24 @@ pub(crate) const FIGURES: [FigureOf; 15] = [
     idles::figure,
     resources::figure,
 ];
+
+/// Whose results may not be believed without more ado, the worst first, e.g.
+/// `INVALID: nats-server; SUSPECT: tandem-mio, mosquitto`, or `all SUSPECT`.
+fn standings_in_words(standings: &[(&BrokerRun, Standing)]) -> Option<String> {
+    let worst_first = [Standing::Invalid, Standing::Unsustainable, Standing::Suspect];
+    let groups = worst_first.into_iter().filter_map(|standing| {
+        let label = standing_label(standing)?;
+        let of_it = standings.iter().filter(|(_, other)| *other == standing);
+        let names: Vec<&str> = of_it.map(|(broker, _)| broker.name.as_str()).collect();
+        match names.len() {
+            0 => None,
+            count if count > 1 && count == standings.len() => Some(format!("all {label}")),
+            _ => Some(format!("{label}: {}", names.join(", "))),
+        }
+    });
+    let groups: Vec<String> = groups.collect();
+    (!groups.is_empty()).then(|| groups.join("; "))
+}
 
 /// Names in a sentence: "a, b and c".
 fn listed(names: impl IntoIterator<Item = String>) -> String {

@@ -4,7 +4,7 @@ use measure::{BrokerRun, OutageResult, Standing, StopKind};
 
 use super::{Better, Subjects, leaders, listed_series};
 use crate::axis::Axis;
-use crate::bar_chart::{Bar, BarChart};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::{Chart, Figure};
 use crate::line_chart::{Foot, Line, LineChart};
 use crate::palette::SeriesStyle;
@@ -107,5 +107,6 @@ fn bar_chart(subjects: &Subjects<'_>, stop: StopKind) -> BarChart {
         length_name: "from the signal to the first delivery after it",
         ratio_name: "start to ready",
         bars: bars.collect(),
+        names: Names::Beside,
     }
 }

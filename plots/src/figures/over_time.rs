@@ -2,13 +2,13 @@
 
 use measure::{BrokerRun, ResourceSample, StreamResult, TimelinePoint, rate_per_s};
 
-use super::{Subjects, listed, listed_series};
+use super::{Subjects, listed, listed_series, standings_in_words};
 use crate::axis::Axis;
 use crate::figure::{Chart, Figure};
 use crate::line_chart::{Foot, Line, LineChart};
 use crate::palette::SeriesStyle;
 use crate::quantity::Quantity;
-use crate::series::{StreamKey, standing_label, stream_keys};
+use crate::series::{StreamKey, stream_keys};
 
 const PLOT_HEIGHT_PX: f64 = 105.0;
 const COLUMNS: usize = 2;
@@ -114,7 +114,7 @@ type Lines = Vec<Line>;
 
 fn panels(subjects: &Subjects<'_>, stream: &StreamKey) -> [LineChart; PANELS] {
     let [mut delivered, mut latency, mut cores, mut memory]: [Lines; PANELS] = Default::default();
-    let (mut end_s, mut remarks) = (0.0_f64, Vec::new());
+    let (mut end_s, mut standings) = (0.0_f64, Vec::new());
     for (broker, style) in subjects.brokers() {
         let Some(result) = stream.result_in(broker).filter(|it| it.timeline.len() > 1) else {
             continue;
@@ -125,8 +125,7 @@ fn panels(subjects: &Subjects<'_>, stream: &StreamKey) -> [LineChart; PANELS] {
         let samples = samples_of(broker, result);
         cores.push(line(style, cores_of(&samples).into_iter()));
         memory.push(line(style, memory_of(&samples).into_iter()));
-        let standing = standing_label(result.verdict.standing);
-        remarks.extend(standing.map(|standing| format!("{} {standing}", style.name)));
+        standings.push((broker, result.verdict.standing));
     }
     let across = Axis::until(end_s, Quantity::Seconds);
     let most =
@@ -152,9 +151,10 @@ fn panels(subjects: &Subjects<'_>, stream: &StreamKey) -> [LineChart; PANELS] {
         lines,
         without_lines: "not recorded",
     };
-    let remarks =
-        if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
-    let deliveries = format!("deliveries per second{remarks}");
+    let deliveries = match standings_in_words(&standings) {
+        Some(standings) => format!("deliveries per second ({standings})"),
+        None => "deliveries per second".to_owned(),
+    };
     let (none, p99) = (String::new(), "99th percentile of response time".to_owned());
     [
         panel(title(stream), deliveries, rates, delivered, Foot::Shared),

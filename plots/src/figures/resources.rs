@@ -159,7 +159,8 @@ fn cores_chart(
     scales: &Scales,
 ) -> LineChart {
     LineChart {
-        title: format!("{} · processor cores in use", broker.name),
+        title: broker.name.clone(),
+        up_name: "processor cores in use".to_owned(),
         up: scales.cores.clone(),
         areas: vec![Area { points: usage.kernel_cores.clone(), color: style.color, opacity: 0.3 }],
         lines: vec![unmarked_line(&usage.cores, style)],
@@ -174,7 +175,8 @@ fn memory_chart(
     scales: &Scales,
 ) -> LineChart {
     LineChart {
-        title: format!("{} · resident memory", broker.name),
+        title: broker.name.clone(),
+        up_name: "resident memory".to_owned(),
         up: scales.memory.clone(),
         lines: vec![unmarked_line(&usage.resident_bytes, style)],
         ..time_chart(broker, usage, scales)

@@ -2,15 +2,16 @@
 
 use measure::Standing;
 
-use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words};
-use crate::bar_chart::{Bar, BarChart};
+use super::{Better, Subjects, in_words, lay_out, leaders, listed_words};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::{Chart, Figure};
 use crate::piles::{RestartKey, delivery_faults, restart_keys};
 use crate::quantity::Quantity;
 
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let restarts = restart_keys(&subjects.record.brokers);
-    let charts: Vec<BarChart> = restarts.iter().map(|key| chart(subjects, key)).collect();
+    let mut charts: Vec<BarChart> = restarts.iter().map(|key| chart(subjects, key)).collect();
+    let columns = lay_out(&mut charts);
     Figure {
         name: "restarts",
         title: "Restarts with a backlog".to_owned(),
@@ -23,7 +24,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         ),
         finding: leaders(&charts, Better::Shorter),
         legend: vec![],
-        columns: bar_columns(&charts),
+        columns,
         charts: charts.into_iter().map(Chart::Bars).collect(),
         without_charts: "This run measured no restarts.",
     }
@@ -48,5 +49,6 @@ fn chart(subjects: &Subjects<'_>, restart: &RestartKey) -> BarChart {
         length_name: "until ready, and resident memory then",
         ratio_name: "each GiB",
         bars: bars.collect(),
+        names: Names::Beside,
     }
 }

@@ -5,13 +5,13 @@ use measure::{
     StormResult,
 };
 
-use super::{Better, Subjects, listed, listed_series};
+use super::{Better, Subjects, listed, listed_series, standings_in_words};
 use crate::axis::Axis;
 use crate::figure::{Chart, Figure};
 use crate::line_chart::{Foot, Line, LineChart};
 use crate::palette::{INK, Marker, SeriesStyle, Stroke};
 use crate::quantity::{Quantity, grouped};
-use crate::series::{StreamKey, distinct, operation_in, standing_label, stream_keys};
+use crate::series::{StreamKey, distinct, operation_in, stream_keys};
 
 const PLOT_HEIGHT_PX: f64 = 190.0;
 
@@ -224,11 +224,10 @@ fn chart<'a>(
     subjects: &Subjects<'a>,
     spectra_of: impl Fn(&'a BrokerRun) -> Option<Spectra<'a>>,
 ) -> LineChart {
-    let (mut lines, mut remarks) = (Vec::new(), remarks.to_vec());
+    let (mut lines, mut standings) = (Vec::new(), Vec::new());
     for (broker, style) in subjects.brokers() {
         let Some(spectra) = spectra_of(broker) else { continue };
-        let standing = standing_label(spectra.standing);
-        remarks.extend(standing.map(|standing| format!("{} {standing}", style.name)));
+        standings.push((broker, spectra.standing));
         // Crosses, as everywhere where something does not count.
         let marker = if spectra.standing.may_be_ranked() { style.marker } else { Marker::Cross };
         let main = SeriesStyle { marker, ..style.clone() };
@@ -240,9 +239,11 @@ fn chart<'a>(
     let points = || lines.iter().flat_map(|line: &Line| &line.points);
     let quantile_max = points().map(|point| point.0).fold(0.0, f64::max);
     let up = Axis::logarithmic(points().map(|point| point.1), Quantity::LatencyNs);
+    let remarks: Vec<String> =
+        remarks.iter().cloned().chain(standings_in_words(&standings)).collect();
     let up_name = match remarks.is_empty() {
         true => "latency".to_owned(),
-        false => format!("latency ({})", remarks.join(", ")),
+        false => format!("latency ({})", remarks.join("; ")),
     };
     LineChart {
         title,

@@ -1,7 +1,7 @@
 //! Deliveries per second at full load, beside the ceiling.
 
-use super::{Better, Subjects, bar_columns, in_words, leaders, listed_words, longest_of_processes};
-use crate::bar_chart::{Bar, BarChart};
+use super::{Better, Subjects, in_words, lay_out, leaders, listed_words, longest_of_processes};
+use crate::bar_chart::{Bar, BarChart, Names};
 use crate::figure::{Chart, Figure};
 use crate::quantity::Quantity;
 use crate::series::{StreamKey, stream_faults, stream_keys};
@@ -10,7 +10,8 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let mut streams = stream_keys(&subjects.record.brokers);
     // At a fixed rate every broker that keeps up has the same bar.
     streams.retain(StreamKey::is_at_full_load);
-    let charts: Vec<BarChart> = streams.iter().map(|stream| chart(subjects, stream)).collect();
+    let mut charts: Vec<BarChart> = streams.iter().map(|stream| chart(subjects, stream)).collect();
+    let columns = lay_out(&mut charts);
     Figure {
         name: "streams",
         title: "Streams at full load".to_owned(),
@@ -23,7 +24,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         ),
         finding: leaders(&charts, Better::Longer),
         legend: vec![],
-        columns: bar_columns(&charts),
+        columns,
         charts: charts.into_iter().map(Chart::Bars).collect(),
         without_charts: "This run measured no streams at full load.",
     }
@@ -51,5 +52,6 @@ fn chart(subjects: &Subjects<'_>, stream: &StreamKey) -> BarChart {
         length_name: "deliveries per second",
         ratio_name: "of ceiling",
         bars: bars.collect(),
+        names: Names::Beside,
     }
 }

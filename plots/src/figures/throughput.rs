@@ -1,11 +1,12 @@
 //! Operations per second against the number of clients.
 
-use measure::OperationName;
+use measure::{BrokerRun, OperationName, Standing};
 
 use super::{Better, Subjects, columns_for, listed, listed_series};
 use crate::axis::Axis;
 use crate::figure::{Chart, Figure};
 use crate::line_chart::{Foot, Line, LineChart};
+use crate::palette::{INK, Marker, SeriesStyle, Stroke};
 use crate::quantity::Quantity;
 use crate::series::operation_in;
 
@@ -16,7 +17,12 @@ const OFF_SCALE_RATIO: f64 = 3.0;
 
 pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
     let operations = subjects.operations();
-    let legend = subjects.legend(|broker| !broker.operations.is_empty());
+    let shown = subjects.legend(|broker| !broker.operations.is_empty());
+    let mut legend = shown.clone();
+    if subjects.operation_results().any(|result| !result.verdict.standing.may_be_ranked()) {
+        let unranked = "invalid or unsustainable";
+        legend.push(SeriesStyle::explaining(unranked, INK, Marker::Cross, Stroke::Solid));
+    }
     Figure {
         name: "throughput",
         title: "Throughput of acknowledged operations".to_owned(),
@@ -26,7 +32,7 @@ pub(super) fn figure(subjects: &Subjects<'_>) -> Figure {
         description: format!(
             "Lines of requests per second against the number of clients, for {}, of {}.",
             listed(operations.iter().map(ToString::to_string)),
-            listed_series(&legend)
+            listed_series(&shown)
         ),
         finding: highest_throughput(subjects),
         legend,
@@ -60,18 +66,16 @@ fn chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineChart {
     let mut lines: Vec<Line> = subjects
         .brokers()
         .map(|(broker, style)| {
-            let mut points: Vec<_> = broker
-                .operations
-                .iter()
-                .filter(|result| result.operation == *operation)
-                .filter(|result| result.throughput_per_s.is_finite())
-                .map(|result| (f64::from(result.clients), result.throughput_per_s))
-                .collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let points = points(broker, operation, Standing::may_be_ranked);
             Line { marked: points.clone(), points, series: style.clone() }
         })
         .collect();
     let left_out = leave_out_highest(&mut lines);
+    lines.extend(subjects.brokers().map(|(broker, style)| Line {
+        points: vec![],
+        marked: points(broker, operation, |standing| !standing.may_be_ranked()),
+        series: SeriesStyle { marker: Marker::Cross, ..style.clone() },
+    }));
     let fastest = lines.iter().map(highest).fold(0.0, f64::max);
     LineChart {
         title: operation.to_string(),
@@ -92,8 +96,25 @@ fn chart(subjects: &Subjects<'_>, operation: &OperationName) -> LineChart {
     }
 }
 
+/// Clients and requests per second of those results whose standing is wanted.
+fn points(
+    broker: &BrokerRun,
+    operation: &OperationName,
+    is_wanted: impl Fn(Standing) -> bool,
+) -> Vec<(f64, f64)> {
+    let results = broker.operations.iter().filter(|result| {
+        result.operation == *operation
+            && result.throughput_per_s.is_finite()
+            && is_wanted(result.verdict.standing)
+    });
+    let points = results.map(|result| (f64::from(result.clients), result.throughput_per_s));
+    let mut points: Vec<_> = points.collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+}
+
 fn highest(line: &Line) -> f64 {
-    line.points.iter().map(|(_, per_s)| *per_s).fold(0.0, f64::max)
+    line.points.iter().chain(&line.marked).map(|(_, per_s)| *per_s).fold(0.0, f64::max)
 }
 
 /// Leaves the highest line out where it is far above all others, as the load generator alone is

@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::calendar;
-use crate::palette::dark_css;
+use crate::palette::scheme_css;
 use crate::picture::Picture;
 
 /// A `<section>` that shows a comparison with its picture, for a page with the report's style
@@ -15,23 +15,24 @@ use crate::picture::Picture;
 pub fn comparison_section_html(comparison: &Comparison, picture: &Picture) -> String {
     rendered(
         "comparison_section.html",
-        include_str!("comparison_section.html"),
+        include_str!("templates/comparison_section.html"),
         &Section::of(comparison, picture),
     )
 }
 
-/// A self-contained page that shows a comparison with its picture: it loads nothing, runs no
-/// script, and follows the reader's preference for light or dark.
+/// A self-contained page that shows a comparison with its picture: it loads nothing, and follows
+/// the reader's preference for light or dark, which a button in it overrules.
 #[must_use]
 pub fn comparison_html(comparison: &Comparison, picture: &Picture) -> String {
     let page = Page {
         css: include_str!("report.css"),
-        dark_pictures_css: dark_css(),
+        pictures_css: scheme_css(),
+        script: include_str!("scheme.js"),
         a: Head::of(&comparison.a),
         b: Head::of(&comparison.b),
         section: comparison_section_html(comparison, picture),
     };
-    rendered("comparison.html", include_str!("comparison.html"), &page)
+    rendered("comparison.html", include_str!("templates/comparison.html"), &page)
 }
 
 fn rendered(name: &str, template: &str, content: &impl Serialize) -> String {
@@ -46,7 +47,8 @@ fn rendered(name: &str, template: &str, content: &impl Serialize) -> String {
 #[derive(Serialize)]
 struct Page<'a> {
     css: &'static str,
-    dark_pictures_css: String,
+    pictures_css: String,
+    script: &'static str,
     a: Head<'a>,
     b: Head<'a>,
     section: String,

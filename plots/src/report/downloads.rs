@@ -38,10 +38,7 @@ pub(super) fn all(record: &RunRecord, histograms: &HistogramSet) -> Vec<Download
     }
     let timeline = histograms.timeline();
     let log = (!timeline.is_empty()).then(|| timeline.to_hlog(started_at)).and_then(Result::ok);
-    if let Some(log) = log.filter(|log| log.len() <= TIMELINE_BYTES_MAX) {
-        let what = "latency over time, in the same format";
-        downloads.push(Download::of("timeline.hlog", what, "text/plain", &log));
-    }
+    downloads.extend(log.map(|log| timeline_log(&log)));
     downloads.extend(TABLES.iter().filter_map(|table| {
         let csv = table.csv(record).expect("writing plain rows into memory cannot fail");
         let has_rows = csv.iter().filter(|byte| **byte == b'\n').count() > 1;
@@ -49,6 +46,20 @@ pub(super) fn all(record: &RunRecord, histograms: &HistogramSet) -> Vec<Download
         has_rows.then(|| Download::of(table.file_name, what, "text/csv", &csv))
     }));
     downloads
+}
+
+/// Latency over time: within the page, or, where it is long, beside it.
+fn timeline_log(log: &[u8]) -> Download {
+    let (name, what) = ("timeline.hlog", "latency over time, in the same format");
+    if log.len() <= TIMELINE_BYTES_MAX {
+        return Download::of(name, what, "text/plain", log);
+    }
+    Download {
+        file_name: name,
+        what: format!("{what}; not within this page but beside it"),
+        size: Quantity::Bytes.figure(log.len() as f64),
+        url: name.to_owned(),
+    }
 }
 
 impl Download {
@@ -64,5 +75,17 @@ impl Download {
             size: Quantity::Bytes.figure(content.len() as f64),
             url: format!("data:{media_type};base64,{}", BASE64.encode(content)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_timeline_is_a_link_to_the_file_beside_the_page() {
+        assert!(timeline_log(&[0; 10]).url.starts_with("data:text/plain;base64,"));
+        let long = timeline_log(&vec![0; TIMELINE_BYTES_MAX + 1]);
+        assert_eq!((long.url.as_str(), long.size.as_str()), ("timeline.hlog", "2.00 MB"));
     }
 }

@@ -2,8 +2,12 @@
 
 use measure::{BacklogPass, BrokerRun, LatencySummary, RestartResult, RunRecord, StreamResult};
 
-use super::tables::{Cell, Detail, Matrix, dash, heads, latency, latency_figures, row};
+use super::tables::{
+    Cell, Detail, Matrix, dash, heads, invalid, latency_figures, p99_or_standing, ranked, row,
+    standing_words,
+};
 use crate::piles::{BacklogKey, RestartKey, backlog_keys, delivery_faults, restart_keys};
+use crate::promises::short;
 use crate::quantity::{Quantity, grouped};
 use crate::series::{StreamKey, acknowledged_stream_keys, stream_faults};
 
@@ -22,12 +26,12 @@ pub(super) fn acknowledged(record: &RunRecord) -> Matrix {
             Some(Cell {
                 figure: format!("{}/s", Quantity::Rate.figure(acknowledged.per_s)),
                 note: format!(
-                    "{bytes_per_s}/s, p99 {}",
-                    latency(of_acks(result).and_then(|acks| acks.p99_ns))
+                    "{bytes_per_s}/s, {}",
+                    p99_or_standing(&result.verdict, of_acks(result))
                 ),
-                fault: stream_faults(result),
+                fault: invalid(&result.verdict).or_else(|| stream_faults(result)),
                 best: false,
-                rank: Some(acknowledged.per_s),
+                rank: ranked(&result.verdict, acknowledged.per_s),
             })
         },
     )
@@ -107,7 +111,7 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
             let mut row = vec![
                 stream.to_string(),
                 broker.name.clone(),
-                broker.guarantee.to_string(),
+                short(broker.guarantee).to_owned(),
                 format!("{}/s", Quantity::Rate.figure(acknowledged.per_s)),
                 format!("{}/s", Quantity::Bytes.figure(acknowledged.bytes_per_s)),
                 Quantity::Ratio.figure_or_dash(acknowledged.ratio_to_disk),
@@ -117,11 +121,15 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
                     _ => format!("{}/s", Quantity::Rate.figure(result.delivered_per_s)),
                 },
             ];
-            row.extend(latency_figures(of_acks(result)));
+            row.extend(latency_figures(&result.verdict, of_acks(result)));
+            row.push(standing_words(&result.verdict));
             Some(row)
         })
     });
     Detail {
+        id: "acknowledged-details",
+        caption: "All acknowledged streams",
+        words: 3,
         columns: &[
             "stream",
             "broker",
@@ -138,6 +146,7 @@ pub(super) fn acknowledged_details(record: &RunRecord) -> Detail {
             "p99.9",
             "p99.99",
             "max",
+            "verdict",
         ],
         rows: rows.collect(),
     }
@@ -148,11 +157,15 @@ pub(super) fn backlog_details(record: &RunRecord) -> Detail {
     let rows = backlog_keys(&record.brokers).into_iter().flat_map(|key| {
         record.brokers.iter().filter_map(move |broker| {
             let (pass, fault) = key.result_in(broker)?;
-            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.to_string()];
+            let subject =
+                [key.to_string(), broker.name.clone(), short(broker.guarantee).to_owned()];
             Some(subject.into_iter().chain(pass_figures(pass, fault)).collect())
         })
     });
     Detail {
+        id: "backlog-details",
+        caption: "All backlogs",
+        words: 3,
         columns: &[
             "backlog",
             "broker",
@@ -182,11 +195,15 @@ pub(super) fn restart_details(record: &RunRecord) -> Detail {
     let rows = restart_keys(&record.brokers).into_iter().flat_map(|key| {
         record.brokers.iter().filter_map(move |broker| {
             let result = key.result_in(broker)?;
-            let subject = [key.to_string(), broker.name.clone(), broker.guarantee.to_string()];
+            let subject =
+                [key.to_string(), broker.name.clone(), short(broker.guarantee).to_owned()];
             Some(subject.into_iter().chain(restart_figures(result)).collect())
         })
     });
     Detail {
+        id: "restart-details",
+        caption: "All restarts",
+        words: 3,
         columns: &[
             "restart",
             "broker",

@@ -2,9 +2,11 @@
 
 use measure::{
     BrokerKind, BrokerRun, LatencySummary, OperationResult, RunRecord, Standing, StreamResult,
+    Verdict,
 };
 use serde::Serialize;
 
+use crate::judged::clients_label;
 use crate::promises::Promises;
 use crate::quantity::{Quantity, grouped};
 use crate::series::{
@@ -53,6 +55,10 @@ pub(super) struct Cell {
 /// A table of plain text.
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
+    pub(super) id: &'static str,
+    pub(super) caption: &'static str,
+    /// How many columns at the left are words; the others are figures.
+    pub(super) words: usize,
     pub(super) columns: &'static [&'static str],
     pub(super) rows: Vec<Vec<String>>,
 }
@@ -67,7 +73,7 @@ pub(super) fn full_load(record: &RunRecord) -> Matrix {
             Some(ratio) => format!("{} ceiling", Quantity::Ratio.figure(ratio)),
             None => "no ceiling measured".to_owned(),
         },
-        fault: unranked(result).or_else(|| stream_faults(result)),
+        fault: unranked(&result.verdict).or_else(|| stream_faults(result)),
         best: false,
         rank: Some(result.delivered_per_s),
     })
@@ -79,17 +85,19 @@ pub(super) fn fixed_rate(record: &RunRecord) -> Matrix {
     streams.retain(StreamKey::is_paced);
     let label = |stream: &StreamKey| format!("{stream} at {}", stream.load_label());
     stream_matrix(record, &streams, label, |stream, result| Cell {
-        figure: match result.verdict.standing {
-            Standing::Unsustainable => "UNSUSTAINABLE".to_owned(),
-            _ => format!("p99 {}", latency(of_deliveries(result).and_then(|it| it.p99_ns))),
+        figure: p99_or_standing(&result.verdict, of_deliveries(result)),
+        note: match result.verdict.standing {
+            Standing::Unsustainable => String::new(),
+            _ => format!("p50 {}", latency(of_deliveries(result).and_then(|it| it.p50_ns))),
         },
-        note: format!("p50 {}", latency(of_deliveries(result).and_then(|it| it.p50_ns))),
-        fault: unranked(result)
+        fault: invalid(&result.verdict)
             .or_else(|| stream_faults(result))
             .or_else(|| fell_behind(stream, result)),
         best: false,
         // The best has the lowest latency.
-        rank: of_deliveries(result).and_then(|it| it.p99_ns).map(|latency_ns| -(latency_ns as f64)),
+        rank: of_deliveries(result)
+            .and_then(|it| it.p99_ns)
+            .and_then(|latency_ns| ranked(&result.verdict, -(latency_ns as f64))),
     })
 }
 
@@ -132,11 +140,15 @@ pub(super) fn stream_details(record: &RunRecord) -> Detail {
                 grouped(result.reordered),
                 grouped(result.corrupted),
             ];
-            row.extend(latency_figures(of_deliveries(result)));
+            row.extend(latency_figures(&result.verdict, of_deliveries(result)));
+            row.push(standing_words(&result.verdict));
             Some(row)
         })
     });
     Detail {
+        id: "stream-details",
+        caption: "All streams",
+        words: 3,
         columns: &[
             "stream",
             "load",
@@ -157,6 +169,7 @@ pub(super) fn stream_details(record: &RunRecord) -> Detail {
             "p99.9",
             "p99.99",
             "max",
+            "verdict",
         ],
         rows: rows.collect(),
     }
@@ -180,12 +193,16 @@ pub(super) fn operation_details(record: &RunRecord) -> Detail {
                     grouped(result.errors),
                     format!("{}/s", Quantity::Rate.figure(result.throughput_per_s)),
                 ];
-                row.extend(latency_figures(Some(&result.latency)));
+                row.extend(latency_figures(&result.verdict, Some(&result.latency)));
+                row.push(standing_words(&result.verdict));
                 row
             })
         })
     });
     Detail {
+        id: "operation-details",
+        caption: "All operations",
+        words: 2,
         columns: &[
             "operation",
             "broker",
@@ -200,6 +217,7 @@ pub(super) fn operation_details(record: &RunRecord) -> Detail {
             "p99.9",
             "p99.99",
             "max",
+            "verdict",
         ],
         rows: rows.collect(),
     }
@@ -248,14 +266,14 @@ pub(super) fn row(
 fn operation_cell(result: &OperationResult) -> Cell {
     Cell {
         figure: format!("{}/s", Quantity::Rate.figure(result.throughput_per_s)),
-        note: format!("p99 {}", latency(result.latency.p99_ns)),
-        fault: match result.errors {
+        note: p99_or_standing(&result.verdict, Some(&result.latency)),
+        fault: invalid(&result.verdict).or_else(|| match result.errors {
             0 => None,
             1 => Some("1 error".to_owned()),
             errors => Some(format!("{} errors", grouped(errors))),
-        },
+        }),
         best: false,
-        rank: Some(result.throughput_per_s),
+        rank: ranked(&result.verdict, result.throughput_per_s),
     }
 }
 
@@ -276,15 +294,44 @@ pub(super) fn heads(record: &RunRecord, brokers: &[&BrokerRun]) -> Vec<Head> {
     brokers.iter().map(head).collect()
 }
 
-/// What keeps a result out of every ranking.
-fn unranked(result: &StreamResult) -> Option<String> {
-    let standing = result.verdict.standing;
-    let label = standing_label(standing).filter(|_| !standing.may_be_ranked())?;
-    Some(format!("{label}: {}", result.verdict.reasons.join("; ")))
+/// The word for what keeps a result out of every ranking; the verdict says why.
+fn unranked(verdict: &Verdict) -> Option<String> {
+    let standing = verdict.standing;
+    standing_label(standing).filter(|_| !standing.may_be_ranked()).map(str::to_owned)
 }
 
-fn clients_label(clients: u32) -> String {
-    if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") }
+/// The same, where the percentiles say that a result is unsustainable.
+pub(super) fn invalid(verdict: &Verdict) -> Option<String> {
+    unranked(verdict).filter(|_| verdict.standing == Standing::Invalid)
+}
+
+/// What a result is ranked by, if it may be.
+pub(super) fn ranked(verdict: &Verdict, rank: f64) -> Option<f64> {
+    verdict.standing.may_be_ranked().then_some(rank)
+}
+
+/// `p99 4.20 ms`, or the word that stands in place of percentiles that mean nothing.
+pub(super) fn p99_or_standing(verdict: &Verdict, summary: Option<&LatencySummary>) -> String {
+    match verdict.standing {
+        Standing::Unsustainable => "UNSUSTAINABLE".to_owned(),
+        _ => format!("p99 {}", latency(summary.and_then(|it| it.p99_ns))),
+    }
+}
+
+/// Latencies, or dashes where a broker that did not keep up makes them mean nothing.
+pub(super) fn percentiles_or_standing<const N: usize>(
+    verdict: &Verdict,
+    latencies_ns: [Option<u64>; N],
+) -> [String; N] {
+    match verdict.standing {
+        Standing::Unsustainable => std::array::from_fn(|_| dash()),
+        _ => latencies_ns.map(latency),
+    }
+}
+
+/// A verdict in one word.
+pub(super) fn standing_words(verdict: &Verdict) -> String {
+    standing_label(verdict.standing).unwrap_or("valid").to_owned()
 }
 
 pub(super) fn latency(latency_ns: Option<u64>) -> String {
@@ -295,7 +342,8 @@ fn of_deliveries(result: &StreamResult) -> Option<&LatencySummary> {
     result.latencies.delivery().map(|latency| &latency.summary)
 }
 
-pub(super) fn latency_figures(summary: Option<&LatencySummary>) -> [String; 7] {
+pub(super) fn latency_figures(verdict: &Verdict, summary: Option<&LatencySummary>) -> [String; 7] {
+    let summary = summary.filter(|_| verdict.standing != Standing::Unsustainable);
     let Some(summary) = summary else { return std::array::from_fn(|_| dash()) };
     [
         summary.mean_ns.map_or_else(dash, |ns| Quantity::LatencyNs.figure(ns)),

@@ -2,6 +2,7 @@
 
 mod kept;
 mod observed;
+pub(crate) mod varied;
 
 use std::time::Duration;
 
@@ -197,7 +198,7 @@ fn operation_result(
 ) -> OperationResult {
     let tag = HistogramTag::for_operation(invented.name, &operation, clients);
     let typical_ns = f64::from(clients) * 1e9 / throughput_per_s;
-    let latencies = latencies(typical_ns, 1.0 + invented.memory_bytes / 30e6);
+    let latencies = latencies(typical_ns, (1.0 + invented.memory_bytes / 30e6).min(2.2));
     let result = OperationResult {
         operation,
         clients,
@@ -337,6 +338,7 @@ fn marks(ceiling: bool) -> Vec<PhaseMark> {
             (11, "pull, 50 clients"),
             (13, "delete, 50 clients"),
             (15, "stream 1→1, 100 B, saturating"),
+            (18, "stream 1→1, 1000 B, saturating"),
             (21, "stream 1→1, 100 B, 10000 msgs/s"),
             (27, "stream 1→1, 100 B, 50000 msgs/s"),
             (33, "stream 1→50, 100 B, saturating"),

@@ -150,7 +150,7 @@ pub(crate) fn idles(invented: &Invented) -> Vec<IdleResult> {
 }
 
 pub(crate) fn outages(invented: &Invented) -> Vec<OutageResult> {
-    let down_intervals = 3 + (invented.memory_bytes / 2e6) as u64;
+    let down_intervals = (3 + (invented.memory_bytes / 2e6) as u64).min(30);
     [StopKind::Clean, StopKind::Crash]
         .map(|stop| {
             let per_interval = (invented.operations_per_s / 10.0) as u64;
