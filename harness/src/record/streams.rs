@@ -114,6 +114,7 @@ impl StreamSum {
             topics: config.topics,
             wildcard: config.wildcard,
             slow_subscribers: config.slow.map_or(0, |slow| slow.subscribers),
+            churn: None,
             payload_bytes: payload_bytes.round() as u64,
             load: cell.load_at(None),
             offered_per_s,

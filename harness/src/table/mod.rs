@@ -290,6 +290,7 @@ mod tests {
             topics: 1,
             wildcard: false,
             slow_subscribers: 0,
+            churn: None,
             payload_bytes: 100,
             load: StreamLoad::Saturating,
             offered_per_s: None,

@@ -172,17 +172,24 @@ pub(crate) fn outages(invented: &Invented) -> Vec<OutageResult> {
                 }
             };
             OutageResult {
+                label: format!("{stop} outage"),
                 stop,
+                stop_ns: 1_000_000,
                 down_ns: 300_000_000,
                 ready_ns: down_intervals * INTERVAL_MS * 1_000_000 - 300_000_000,
                 recovered_ns: (invented.name != "mosquitto" || stop == StopKind::Clean)
                     .then_some(down_intervals * INTERVAL_MS * 1_000_000 + 20_000_000),
+                acknowledged_again_ns: None,
+                unavailable_ns: None,
+                recoveries_ns: vec![],
                 sent: per_interval * INTERVALS,
+                resent: 64,
                 acknowledged: per_interval * (INTERVALS - down_intervals),
                 lost: if invented.name == "nats-server" { 4711 } else { 0 },
                 duplicated: 3,
                 reordered: 0,
                 corrupted: 0,
+                response: None,
                 timeline: (0..INTERVALS).map(point).collect(),
             }
         })
