@@ -16,8 +16,10 @@ mod board;
 mod crowds;
 mod due;
 mod in_process;
+mod line;
 mod operating;
 mod operations;
+mod outages;
 mod outcome;
 mod publishing;
 mod role;
@@ -30,6 +32,7 @@ pub use backlogs::{BacklogRun, Built, Drained, build_backlog, drain_backlog, end
 pub use crowds::{CrowdOutcome, CrowdRun, run_crowd};
 pub use in_process::{Ceiling, measure_ceiling};
 pub use operations::{ITEMS_PER_CELL_MAX, OperationLoad, OperationOutcome, run_operation};
+pub use outages::{OutageOutcome, OutageRun, Restored, run_outage};
 pub use outcome::{PairFaults, StreamOutcome, ThreadShare, TimelineSum};
 pub use streams::{SlowConsumers, StreamRun, run_stream};
 

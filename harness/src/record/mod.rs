@@ -3,12 +3,14 @@
 mod ceilings;
 mod crowds;
 mod operations;
+mod outages;
 mod piles;
 mod streams;
 
 pub use ceilings::{relate_to_ceiling, relate_to_disk};
 pub use crowds::{IdleRound, StormRound};
 pub use operations::{OperationRound, OperationSum};
+pub use outages::OutageRound;
 pub use piles::{BacklogRound, PassRound, RestartRound};
 pub use streams::{StreamRound, StreamSum};
 
@@ -40,6 +42,7 @@ pub struct Measured {
     restarts: Vec<Option<RestartSum>>,
     storms: Vec<Vec<StormRound>>,
     idles: Vec<Vec<IdleRound>>,
+    outages: Vec<Vec<OutageRound>>,
 }
 
 impl Measured {
@@ -53,6 +56,7 @@ impl Measured {
             restarts: plan.restarts.iter().map(|_| None).collect(),
             storms: vec![Vec::new(); plan.storms.len()],
             idles: vec![Vec::new(); plan.idles.len()],
+            outages: vec![Vec::new(); plan.outages.len()],
             ..Self::default()
         }
     }
@@ -80,6 +84,11 @@ impl Measured {
         self.idles[cell].push(round);
     }
 
+    /// Adds a round of an outage.
+    pub fn add_outage(&mut self, cell: usize, round: OutageRound) {
+        self.outages[cell].push(round);
+    }
+
     /// Whether anything was measured.
     #[must_use]
     pub fn has_any(&self) -> bool {
@@ -89,6 +98,7 @@ impl Measured {
             || self.restarts.iter().any(Option::is_some)
             || self.storms.iter().any(|rounds| !rounds.is_empty())
             || self.idles.iter().any(|rounds| !rounds.is_empty())
+            || self.outages.iter().any(|rounds| !rounds.is_empty())
     }
 
     /// The record of the broker; its histograms are added to `histograms`.
@@ -111,6 +121,10 @@ impl Measured {
             .collect();
         let idles = plan.idles.iter().zip(&self.idles);
         let idles = idles.filter_map(|(cell, rounds)| crowds::idle_result(rounds, cell)).collect();
+        let outages = plan.outages.iter().zip(&self.outages);
+        let outages = outages
+            .filter_map(|(cell, rounds)| outages::result(rounds, cell, name, histograms))
+            .collect();
         let backlogs = plan.backlogs.iter().zip(self.backlogs);
         let restarts = plan.restarts.iter().zip(self.restarts);
         BrokerRun {
@@ -128,7 +142,7 @@ impl Measured {
             restarts: restarts.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect(),
             storms,
             idles,
-            outages: Vec::new(),
+            outages,
             knees: Vec::new(),
             resources: self.samples.resources,
             marks: self.samples.marks,
@@ -171,7 +185,7 @@ impl Measured {
     pub fn breaches(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
         let streams = plan.streams.iter().zip(&self.streams);
         let streams = streams.filter_map(|(cell, sum)| sum.breach(cell));
-        let found = streams.chain(self.pile_breaches(plan));
+        let found = streams.chain(self.pile_breaches(plan)).chain(self.outage_breaches(plan));
         found.map(|breach| format!("{}: {breach}", plan.broker.name)).collect()
     }
 }
