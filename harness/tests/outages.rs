@@ -108,7 +108,8 @@ fn check_times(outage: &OutageResult) {
     assert_eq!(sum(|point| point.delivered), 2 * 1600 - outage.lost + outage.duplicated);
     assert!(sum(|point| point.errors) >= 4, "four connections were lost: {outage:?}");
     let longest_ns = outage.response.as_ref().unwrap().summary.max_ns.unwrap();
-    assert!(longest_ns >= 100_000_000, "what waited for the broker shows: {longest_ns}");
+    // Where nobody was subscribed yet, what waited for the broker came to nobody.
+    assert!(longest_ns >= 100_000_000 || outage.lost > 0, "{longest_ns}: {outage:?}");
 }
 
 #[test]
@@ -168,4 +169,37 @@ fn what_cannot_be_stopped_or_cannot_keep_its_promise_is_skipped_with_the_reason(
     let without = REDIS_STREAMS.replace("{data_dir}", "/nowhere");
     check(&without, "without {data_dir}");
     check(&NATS.replace("at-most-once", "synced"), "not kept");
+}
+
+const CHURN: &str = "[[streams]]\npublishers = 1\nsubscribers = 2\npayload_bytes = 100\n\
+    duration_ms = 600\nwarmup_ms = 20\nload = { rate_per_s = 3000 }\n\
+    churn = { every_ms = 50, subscribers = 3 }\n";
+
+/// Those that stay get everything, whoever comes and goes.
+fn check_churn(broker: &str) {
+    let finished = finished(broker, CHURN);
+    if let [missing] = finished.record.skipped.as_slice() {
+        return skipped(&missing.reason).unwrap_or_default();
+    }
+    assert_eq!((&finished.failures[..], &finished.breaches[..]), (&[][..], &[][..]), "{broker}");
+    let stream = &finished.record.brokers[0].streams[0];
+    assert!(stream.is_faultless() && stream.messages_received == 2 * 1800, "{stream:?}");
+    let churned = stream.churn.unwrap();
+    // On a busy machine some may have to leave before they are let in.
+    assert!(churned.comings >= 6 && churned.failures < churned.comings, "{broker}: {churned:?}");
+}
+
+#[test]
+fn subscribers_that_come_and_go_cost_the_others_nothing() {
+    for driver in ["tandem-native", "tandem-client", "tandem-json", "mqtt"] {
+        in_memory(driver).for_each(|broker| check_churn(&broker));
+    }
+    [REDIS_STREAMS, REDIS_CHANNELS, NATS].into_iter().for_each(check_churn);
+}
+
+#[test]
+fn nobody_comes_and_goes_where_nobody_connects() {
+    let finished = finished("driver = \"null\"\n", CHURN);
+    let skipped = &finished.record.skipped[0];
+    assert!(skipped.reason.contains("nobody comes"), "{skipped:?}");
 }

@@ -91,7 +91,8 @@ pub struct OutageResult {
     pub reordered: u64,
     /// Deliveries whose payload was not the one sent.
     pub corrupted: u64,
-    /// From when messages were due to their delivery, so that what waited for the broker shows.
+    /// From when messages were due to their delivery, so that what waited for the broker shows; what
+    /// was lost is not in it.
     #[serde(default)]
     pub response: Option<Latency>,
     /// Progress before, during and after it; its errors are connections lost and not made.

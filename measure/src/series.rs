@@ -258,7 +258,7 @@ pub struct Acknowledged {
 pub struct Churned {
     /// How many connected and subscribed, over all changes and rounds.
     pub comings: u64,
-    /// How many were not let in.
+    /// How many were not let in before they were to leave, or were cut off.
     pub failures: u64,
 }
 

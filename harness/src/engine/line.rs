@@ -55,6 +55,11 @@ impl Line {
         Ok(line)
     }
 
+    /// To wait for, beside others.
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), DriverError> {
         self.socket.write_all(bytes).map_err(|source| failed("writing", source))
     }

@@ -106,6 +106,9 @@ pub(super) fn support(driver: DriverKind, stream: &StreamConfig) -> Support {
         (Some(_), 0) => StreamDemand::Acknowledged,
         (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
     };
+    if stream.churn.is_some() && !driver.needs_process() {
+        return Support::Meaningless("nobody connects to it, so nobody comes and goes");
+    }
     let selection = if stream.wildcard { Selection::Wildcard } else { Selection::Names };
     match driver.stream(demand) {
         Support::Measured => driver.topics(stream.topics, selection),

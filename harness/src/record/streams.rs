@@ -6,7 +6,7 @@ use crate::generator_watch::GeneratorUse;
 use crate::ledger::Faults;
 use crate::plan::StreamCell;
 use measure::{
-    Acknowledged, CellResources, GeneratorFigures, GeneratorThread, HistogramSet, Latency,
+    Acknowledged, CellResources, Churned, GeneratorFigures, GeneratorThread, HistogramSet, Latency,
     LatencyHistogram, PairFaults, Round, StreamLatencies, StreamResult, Verdict, rate_per_s,
 };
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl StreamSum {
             topics: config.topics,
             wildcard: config.wildcard,
             slow_subscribers: config.slow.map_or(0, |slow| slow.subscribers),
-            churn: None,
+            churn: sum.churned,
             payload_bytes: payload_bytes.round() as u64,
             load: cell.load_at(None),
             offered_per_s,
@@ -183,6 +183,7 @@ struct Sum {
     service: LatencyHistogram,
     response: LatencyHistogram,
     healthy_response: Option<LatencyHistogram>,
+    churned: Option<Churned>,
 }
 
 impl Sum {
@@ -210,6 +211,11 @@ impl Sum {
         self.response.merge(&round.response);
         if let Some(healthy) = &round.healthy_response {
             self.healthy_response.get_or_insert_default().merge(healthy);
+        }
+        if let Some(churned) = round.churned {
+            let sum = self.churned.get_or_insert_default();
+            sum.comings += churned.comings;
+            sum.failures += churned.failures;
         }
         self.pairs_left_off += round.pairs_left_off;
         for pair in &round.pairs {
