@@ -125,6 +125,16 @@ fn a_crash_loses_nothing_that_was_acknowledged_after_sync() {
 }
 
 #[test]
+fn sessions_of_mqtt_go_on_after_a_crash() {
+    for keys in ["qos = 1\n", "qos = 1\nmqtt_version = \"5.0\"\n"] {
+        for broker in synced("mqtt") {
+            let Some(outage) = outage(&(broker + keys), OUTAGE) else { continue };
+            assert_eq!(outage.lost, 0, "{keys}: {outage:?}");
+        }
+    }
+}
+
+#[test]
 fn a_clean_stop_loses_nothing_either() {
     for broker in synced("tandem-native") {
         let Some(outage) = outage(&broker, &format!("{OUTAGE}stop = \"clean\"\n")) else {

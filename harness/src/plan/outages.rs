@@ -1,7 +1,9 @@
 //! Which brokers can be stopped under load, and be asked afterwards for what they promised.
 
 use super::BrokerPlan;
+use crate::config::BrokerConfig;
 use crate::drivers::{DriverKind, StreamDemand, Support};
+use protocol::mqtt::QoS;
 
 impl BrokerPlan<'_> {
     /// Whether outages of this broker can be measured. One that promises nothing beyond its
@@ -19,7 +21,7 @@ impl BrokerPlan<'_> {
         if broker.command.is_none() {
             return Support::Meaningless("the harness restarts only what it has started");
         }
-        if let not @ Support::Meaningless(_) = resumption(broker.driver)
+        if let not @ Support::Meaningless(_) = resumption(broker)
             && broker.guarantee.outlives_process()
         {
             return not;
@@ -40,8 +42,8 @@ impl BrokerPlan<'_> {
 
 /// Whether a driver's subscribers take up where they were: otherwise what they miss would be called
 /// a loss of the broker's.
-fn resumption(driver: DriverKind) -> Support {
-    match driver {
+fn resumption(broker: &BrokerConfig) -> Support {
+    match broker.driver {
         DriverKind::TandemNative | DriverKind::TandemClient | DriverKind::RedisStreams => {
             Support::Measured
         }
@@ -51,9 +53,13 @@ fn resumption(driver: DriverKind) -> Support {
         DriverKind::JetStream => Support::Meaningless(
             "its consumers are made anew and begin with the first message again",
         ),
-        DriverKind::Mqtt => {
-            Support::Meaningless("sessions that are away are not driven; use tandem-native")
-        }
+        DriverKind::Mqtt => match broker.mqtt.unwrap_or_default().qos {
+            QoS::AtLeastOnce => Support::Measured,
+            QoS::AtMostOnce => Support::Meaningless("QoS 0 keeps nothing; use qos = 1"),
+            QoS::ExactlyOnce => Support::Meaningless(
+                "the driver's receiver forgets packet ids with its connection; use qos = 1",
+            ),
+        },
         _ => Support::Meaningless("what is published while nobody is subscribed is not kept"),
     }
 }
