@@ -206,6 +206,7 @@ pub(crate) mod tests {
             topics: 1,
             wildcard: false,
             slow_subscribers: 0,
+            churn: None,
             payload_bytes: 100,
             load: StreamLoad::Saturating,
             offered_per_s: None,

@@ -186,13 +186,14 @@ fn run_to_report(config: &Config, output: &Output) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(error.into()),
     };
     let results = output.results(&finished)?;
-    let rendered = plots::render(&finished.record, &finished.histograms, results.root())?;
     let ceilings = [DriverKind::BytePipe.name(), DriverKind::Disk.name()];
     tell(&table::summary(&finished.record, &ceilings))?;
     let regressions = match &baseline {
         Some(baseline) => regressions(baseline, &finished, &results)?,
         None => Vec::new(),
     };
+    // Its page tells of the comparison too.
+    let rendered = plots::render(&finished.record, &finished.histograms, results.root())?;
     let findings = Findings {
         record: &finished.record,
         failures: &finished.failures,

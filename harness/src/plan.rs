@@ -1,6 +1,7 @@
 //! What a configuration comes to: every measurement of every broker, in order, and how long it
 //! will take.
 
+mod outages;
 mod piles;
 mod rounds;
 mod streams;
@@ -240,7 +241,7 @@ impl<'a> BrokerPlan<'a> {
         if config.outages.is_empty() {
             return;
         }
-        match self.restartable() {
+        match self.outages_support() {
             Support::Measured => self.outages.clone_from(&config.outages),
             Support::Meaningless(reason) => self.skip("outages", reason),
         }

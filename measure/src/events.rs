@@ -47,26 +47,54 @@ pub struct IdleResult {
 /// A broker that is stopped under load and started again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutageResult {
+    /// What was asked, e.g. `crash outage, 1→1, 100 B, 1000 msgs/s, 500 ms down`.
+    #[serde(default)]
+    pub label: String,
     /// How it was stopped.
     pub stop: StopKind,
+    /// From the signal to the end of the process.
+    #[serde(default)]
+    pub stop_ns: u64,
     /// From the signal to the start of the next process.
     pub down_ns: u64,
     /// From the start of that process to when it was ready.
     pub ready_ns: u64,
-    /// From the signal to the first delivery after it; `None` if there was none.
+    /// From the signal to the first delivery over a connection made after it; `None` if there was
+    /// none.
     pub recovered_ns: Option<u64>,
-    /// Messages sent.
+    /// From the signal to the first acknowledgement over a connection made after it; `None` if
+    /// there was none.
+    #[serde(default)]
+    pub acknowledged_again_ns: Option<u64>,
+    /// The longest that a publisher went without an acknowledgement: from its last one before the
+    /// stop to its first one after it; `None` if one had none afterwards.
+    #[serde(default)]
+    pub unavailable_ns: Option<u64>,
+    /// `recovered_ns` of each round; the times and the timeline are those of the round whose
+    /// recovery is the median.
+    #[serde(default)]
+    pub recoveries_ns: Vec<Option<u64>>,
+    /// Messages sent, each counted once however often it was. These and all counts below are of
+    /// all rounds.
     pub sent: u64,
     /// Messages acknowledged.
     pub acknowledged: u64,
-    /// Acknowledged messages that never came.
+    /// Messages sent again, since the connection ended before their acknowledgement.
+    #[serde(default)]
+    pub resent: u64,
+    /// Deliveries of acknowledged messages that never came, over all subscribers.
     pub lost: u64,
-    /// Deliveries of a message that had been delivered before.
+    /// Deliveries of a message that had been delivered before; some are expected wherever messages
+    /// are sent again.
     pub duplicated: u64,
     /// Deliveries that came after a later message of the same publisher.
     pub reordered: u64,
     /// Deliveries whose payload was not the one sent.
     pub corrupted: u64,
-    /// Progress before, during and after it.
+    /// From when messages were due to their delivery, so that what waited for the broker shows; what
+    /// was lost is not in it.
+    #[serde(default)]
+    pub response: Option<Latency>,
+    /// Progress before, during and after it; its errors are connections lost and not made.
     pub timeline: Vec<TimelinePoint>,
 }

@@ -41,6 +41,13 @@ impl GuaranteeClass {
         }
     }
 
+    /// Whether what is acknowledged is promised to survive the end of the broker's process, however
+    /// it ends.
+    #[must_use]
+    pub fn outlives_process(self) -> bool {
+        self >= Self::OperatingSystem
+    }
+
     /// What an acknowledgement says, for people.
     #[must_use]
     pub fn label(self) -> &'static str {

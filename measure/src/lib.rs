@@ -65,8 +65,8 @@ pub use run_record::{
 };
 pub use schema::{RUN_SCHEMA, run_schema};
 pub use series::{
-    Acknowledged, FAULTY_PAIRS_MAX, OperationName, OperationResult, PairFaults, StreamPattern,
-    StreamResult, StreamShape, rate_per_s,
+    Acknowledged, Churned, FAULTY_PAIRS_MAX, OperationName, OperationResult, PairFaults,
+    StreamPattern, StreamResult, StreamShape, rate_per_s,
 };
 pub use spectrum::{SpectrumPoint, SpectrumUnit};
 pub use tables::{TABLES, Table};

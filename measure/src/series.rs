@@ -152,6 +152,10 @@ pub struct StreamResult {
     pub wildcard: bool,
     /// How many of the subscribers read slowly on purpose.
     pub slow_subscribers: u32,
+    /// Subscribers that came and went beside the stream's own, whose deliveries are in no other
+    /// figure; `None` where none were asked for.
+    #[serde(default)]
+    pub churn: Option<Churned>,
     /// The size of each payload; the mean where sizes differ.
     pub payload_bytes: u64,
     /// How hard the publishers pushed.
@@ -247,6 +251,15 @@ pub struct Acknowledged {
     pub bytes_per_s: f64,
     /// `per_s` over that of the disk alone in the same run; `None` if that was not measured.
     pub ratio_to_disk: Option<f64>,
+}
+
+/// Subscribers that come and go while a stream goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Churned {
+    /// How many connected and subscribed, over all changes and rounds.
+    pub comings: u64,
+    /// How many were not let in before they were to leave, or were cut off.
+    pub failures: u64,
 }
 
 impl StreamResult {

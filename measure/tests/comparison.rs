@@ -36,6 +36,7 @@ fn stream(speed: f64) -> StreamResult {
         topics: 1,
         wildcard: false,
         slow_subscribers: 0,
+        churn: None,
         payload_bytes: 100,
         load: StreamLoad::Saturating,
         offered_per_s: None,

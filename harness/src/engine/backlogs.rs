@@ -79,6 +79,7 @@ impl BacklogRun {
             publishers: self.publishers,
             subscribers: 0,
             slow: None,
+            churn: None,
             in_flight_max: Some(self.acks),
             model: None,
             seed: 0,

@@ -13,11 +13,14 @@
 
 mod backlogs;
 mod board;
+mod churn;
 mod crowds;
 mod due;
 mod in_process;
+mod line;
 mod operating;
 mod operations;
+mod outages;
 mod outcome;
 mod publishing;
 mod role;
@@ -27,10 +30,13 @@ mod timer;
 mod worker;
 
 pub use backlogs::{BacklogRun, Built, Drained, build_backlog, drain_backlog, end_backlog};
+pub use churn::ChurnRun;
 pub use crowds::{CrowdOutcome, CrowdRun, run_crowd};
 pub use in_process::{Ceiling, measure_ceiling};
 pub use operations::{ITEMS_PER_CELL_MAX, OperationLoad, OperationOutcome, run_operation};
+pub use outages::{OutageOutcome, OutageRun, Restored, run_outage};
 pub use outcome::{PairFaults, StreamOutcome, ThreadShare, TimelineSum};
+use streams::join;
 pub use streams::{SlowConsumers, StreamRun, run_stream};
 
 use crate::clock::Clock;

@@ -86,6 +86,7 @@ impl OperationLoad {
             publishers: self.clients,
             subscribers: 0,
             slow: None,
+            churn: None,
             in_flight_max: Some(1),
             model: None,
             seed: 0,

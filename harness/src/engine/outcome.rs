@@ -3,7 +3,7 @@
 use super::worker::Findings;
 use crate::intake::{Interval, Recorded};
 use crate::ledger::{Faults, Ledger};
-use measure::{LatencyHistogram, TimelinePoint};
+use measure::{Churned, LatencyHistogram, TimelinePoint};
 
 /// Pairs of a producer and a subscriber that are named for their faults.
 const FAULTY_PAIRS_MAX: usize = 100;
@@ -56,6 +56,8 @@ pub struct StreamOutcome {
     pub timeline: TimelineSum,
     /// Each generator thread.
     pub threads: Vec<ThreadShare>,
+    /// Subscribers that came and went, if any were to.
+    pub churned: Option<Churned>,
 }
 
 /// Faults between one producer and one subscriber.
@@ -199,6 +201,7 @@ impl StreamOutcome {
             handshake: new(),
             timeline: TimelineSum { interval_ns, ..TimelineSum::default() },
             threads: Vec::new(),
+            churned: None,
         }
     }
 

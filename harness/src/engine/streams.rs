@@ -1,6 +1,7 @@
 //! A stream: publishers push, subscribers receive, and every message is accounted for.
 
 use super::board::{Board, Ended, Patience, Stage};
+use super::churn::{Churn, ChurnRun, ChurnSwitch};
 use super::due::ThreadSchedule;
 use super::in_process::run_stream_in_process;
 use super::outcome::{PhaseTimes, StreamOutcome};
@@ -43,6 +44,8 @@ pub struct StreamRun {
     pub subscribers: u32,
     /// Those of the subscribers that read slowly.
     pub slow: Option<SlowConsumers>,
+    /// Subscribers that come and go beside these, and are in no figure.
+    pub churn: Option<ChurnRun>,
     /// Publications of each publisher under way at once, where they are acknowledged.
     pub in_flight_max: Option<u32>,
     /// When messages are due, over all publishers; `None`: as fast as the broker takes them.
@@ -136,7 +139,8 @@ pub(super) fn run_prepared(
     let clients = (stream.publishers + stream.subscribers) as usize;
     let threads = threads.min(clients).max(1);
     let board = Board::new(clock, interrupt.clone(), threads, stream.producers());
-    let (found, times) = std::thread::scope(|scope| {
+    let switch = ChurnSwitch::default();
+    let (found, times, churned) = std::thread::scope(|scope| {
         let mut workers = Vec::new();
         for thread in 0..threads {
             workers.push(Worker::new(crew(driver, stream, thread, threads, clock), &board)?);
@@ -148,13 +152,25 @@ pub(super) fn run_prepared(
                 scope.spawn(move || worker.run(generator, writer))
             })
             .collect();
-        let conducted = conduct(&board, stream, on_phase);
+        let churn = Churn::spawn(scope, driver, stream, &switch, clock, generator);
+        let conducted = conduct(&board, stream, &mut |phase| {
+            match phase {
+                Phase::WarmUp => {}
+                Phase::Measured => switch.begin(),
+                Phase::Over => switch.end(),
+            }
+            on_phase(phase);
+        });
         board.end();
+        switch.end();
+        let churned = churn.join();
         let found: Vec<Findings> = spawned.into_iter().map(join).collect();
-        conducted.map(|times| (found, times))
+        conducted.map(|times| (found, times, churned))
     })?;
     let interval_ns = stream.interval_ns();
-    Ok(StreamOutcome::of(found, &board.sent(), stream.subscribers, interval_ns, times))
+    let sent = board.sent();
+    let outcome = StreamOutcome::of(found, &sent, stream.subscribers, interval_ns, times);
+    Ok(StreamOutcome { churned, ..outcome })
 }
 
 /// Reads what the topics hold, as one subscriber that is new: everything that the stream's

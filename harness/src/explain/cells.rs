@@ -165,8 +165,8 @@ pub(super) fn idle(idle: &IdleConfig) -> String {
 
 pub(super) fn outage(outage: &OutageConfig) -> String {
     format!(
-        "{}: stopped after {} ms, of {} ms in all; every acknowledged message must be delivered, \
-         {} under way per publisher",
+        "{}: stopped after {} ms, of {} ms in all; acknowledged messages must be \
+         delivered where the guarantee outlives the process, {} under way per publisher",
         outage.label(),
         outage.kill_after_ms,
         outage.duration_ms,

@@ -1,10 +1,11 @@
 //! What streams come to.
 
-use crate::config::{Drive, StreamConfig, StreamExtent};
+use crate::config::{BrokerConfig, Drive, LagPolicyChoice, StreamConfig, StreamExtent};
 use crate::drivers::{DriverKind, StreamDemand, Support};
 use crate::schedule::{self, LoadModel};
+use crate::validity::Loss;
 use crate::wire::Selection;
-use measure::{HistogramTag, StreamLoad, StreamShape};
+use measure::{BrokerKind, GuaranteeClass, HistogramTag, StreamLoad, StreamShape};
 
 const DELIVERIES_PER_S_GUESS: f64 = 2_000_000.0;
 const DRAIN_MS_GUESS: u64 = 100;
@@ -66,6 +67,19 @@ impl StreamCell {
         self.config.load().and_then(|load| model(load, duration_ms))
     }
 
+    /// Whether messages may be lost: where subscribers may skip, or a broker promises no more than
+    /// to deliver a message at most once. What is a ceiling must not.
+    #[must_use]
+    pub fn loss(&self, broker: &BrokerConfig) -> Loss {
+        let (kind, class) = (broker.driver.broker_kind(), broker.guarantee);
+        match (self.config.lag_policy, kind, class) {
+            (LagPolicyChoice::Skip, _, _) | (_, BrokerKind::Broker, GuaranteeClass::AtMostOnce) => {
+                Loss::Allowed
+            }
+            (LagPolicyChoice::Hold, _, _) => Loss::Forbidden,
+        }
+    }
+
     /// Its histograms' place in the log.
     #[must_use]
     pub fn tag(&self, broker: &str) -> HistogramTag {
@@ -101,6 +115,9 @@ pub(super) fn support(driver: DriverKind, stream: &StreamConfig) -> Support {
         (Some(_), 0) => StreamDemand::Acknowledged,
         (Some(_), _) => StreamDemand::DeliveredAndAcknowledged,
     };
+    if stream.churn.is_some() && !driver.needs_process() {
+        return Support::Meaningless("nobody connects to it, so nobody comes and goes");
+    }
     if driver == DriverKind::Null && !is_plain(stream) {
         return Support::Meaningless(
             "the load generator by itself follows no schedule, and its subscribers only read",
@@ -115,9 +132,7 @@ pub(super) fn support(driver: DriverKind, stream: &StreamConfig) -> Support {
 
 /// Whether publishers send as fast as they can, and subscribers all read so.
 fn is_plain(stream: &StreamConfig) -> bool {
-    stream.load() == Some(&StreamLoad::Saturating)
-        && stream.slow.is_none()
-        && stream.churn.is_none()
+    stream.load() == Some(&StreamLoad::Saturating) && stream.slow.is_none()
 }
 
 /// A configured load as a schedule over a phase of so long.

@@ -6,6 +6,7 @@ mod figures;
 mod knees;
 mod objectives;
 mod operations;
+mod outages;
 mod piles;
 mod streams;
 
@@ -14,13 +15,14 @@ pub use crowds::{IdleRound, StormRound};
 pub use knees::{Knee, stream_meets};
 pub use objectives::evaluate as evaluate_objectives;
 pub use operations::{OperationRound, OperationSum};
+pub use outages::OutageRound;
 pub use piles::{BacklogRound, PassRound, RestartRound};
 pub use streams::{StreamRound, StreamSum};
 
-use crate::config::LagPolicyChoice;
 use crate::ledger::Faults;
 use crate::plan::BrokerPlan;
 use crate::process::ProcessSamples;
+use crate::validity::Loss;
 use measure::{
     BrokerRun, CellResources, DataPlace, DriverCeiling, HistogramSet, HistogramTag,
     LatencyHistogram, LoggedHistogram, Verdict,
@@ -47,6 +49,7 @@ pub struct Measured {
     restarts: Vec<Option<RestartSum>>,
     storms: Vec<Vec<StormRound>>,
     idles: Vec<Vec<IdleRound>>,
+    outages: Vec<Vec<OutageRound>>,
 }
 
 impl Measured {
@@ -60,6 +63,7 @@ impl Measured {
             restarts: plan.restarts.iter().map(|_| None).collect(),
             storms: vec![Vec::new(); plan.storms.len()],
             idles: vec![Vec::new(); plan.idles.len()],
+            outages: vec![Vec::new(); plan.outages.len()],
             ..Self::default()
         }
     }
@@ -103,6 +107,11 @@ impl Measured {
         self.idles[cell].push(round);
     }
 
+    /// Adds a round of an outage.
+    pub fn add_outage(&mut self, cell: usize, round: OutageRound) {
+        self.outages[cell].push(round);
+    }
+
     /// Whether anything was measured.
     #[must_use]
     pub fn has_any(&self) -> bool {
@@ -112,6 +121,7 @@ impl Measured {
             || self.restarts.iter().any(Option::is_some)
             || self.storms.iter().any(|rounds| !rounds.is_empty())
             || self.idles.iter().any(|rounds| !rounds.is_empty())
+            || self.outages.iter().any(|rounds| !rounds.is_empty())
     }
 
     /// The record of the broker; its histograms are added to `histograms`.
@@ -137,6 +147,10 @@ impl Measured {
             .collect();
         let idles = plan.idles.iter().zip(&self.idles);
         let idles = idles.filter_map(|(cell, rounds)| crowds::idle_result(rounds, cell)).collect();
+        let outages = plan.outages.iter().zip(&self.outages);
+        let outages = outages
+            .filter_map(|(cell, rounds)| outages::result(rounds, cell, name, histograms))
+            .collect();
         let backlogs = plan.backlogs.iter().zip(self.backlogs);
         let restarts = plan.restarts.iter().zip(self.restarts);
         BrokerRun {
@@ -154,7 +168,7 @@ impl Measured {
             restarts: restarts.filter_map(|(cell, sum)| Some(sum?.result(cell))).collect(),
             storms,
             idles,
-            outages: Vec::new(),
+            outages,
             knees,
             resources: self.samples.resources,
             marks: self.samples.marks,
@@ -202,8 +216,8 @@ impl Measured {
     #[must_use]
     pub fn breaches(&self, plan: &BrokerPlan<'_>) -> Vec<String> {
         let streams = plan.streams.iter().zip(&self.streams);
-        let streams = streams.filter_map(|(cell, sum)| sum.breach(cell));
-        let found = streams.chain(self.pile_breaches(plan));
+        let streams = streams.filter_map(|(cell, sum)| sum.breach(cell, plan.broker));
+        let found = streams.chain(self.pile_breaches(plan)).chain(self.outage_breaches(plan));
         found.map(|breach| format!("{}: {breach}", plan.broker.name)).collect()
     }
 }
@@ -224,11 +238,11 @@ impl Logged<'_> {
     }
 }
 
-/// Which promise was broken; a stream that may skip may lose.
-fn breach(faults: Faults, lag_policy: LagPolicyChoice) -> Option<String> {
-    let allowed = match lag_policy {
-        LagPolicyChoice::Hold => Faults::default(),
-        LagPolicyChoice::Skip => Faults { lost: faults.lost, ..Faults::default() },
+/// Which promise was broken.
+fn breach(faults: Faults, loss: Loss) -> Option<String> {
+    let allowed = match loss {
+        Loss::Forbidden => Faults::default(),
+        Loss::Allowed => Faults { lost: faults.lost, ..Faults::default() },
     };
     let Faults { lost, duplicated, reordered, corrupted } = faults;
     (faults != allowed).then(|| {

@@ -1,9 +1,9 @@
 //! Backlogs and restarts, summed over rounds.
 
 use super::{Measured, breach};
-use crate::config::LagPolicyChoice;
 use crate::ledger::Faults;
 use crate::plan::{BacklogCell, BrokerPlan, RestartCell};
+use crate::validity::Loss;
 use measure::{
     BacklogDrain, BacklogPass, BacklogResult, DeliveryFaults, RestartResult, rate_per_s,
 };
@@ -79,13 +79,13 @@ impl Measured {
         for (cell, sum) in plan.backlogs.iter().zip(&self.backlogs) {
             let drains = sum.iter().flat_map(|BacklogSum(round)| &round.drains);
             for (cache, (_, faults)) in cell.drains.iter().zip(drains) {
-                let breach = breach(*faults, LagPolicyChoice::Hold);
+                let breach = breach(*faults, Loss::Forbidden);
                 found.extend(breach.map(|it| format!("{}, {cache} drain: {it}", cell.label())));
             }
         }
         for (cell, sum) in plan.restarts.iter().zip(&self.restarts) {
             let faults = sum.as_ref().map(|sum| sum.faults).unwrap_or_default();
-            let breach = breach(faults, LagPolicyChoice::Hold);
+            let breach = breach(faults, Loss::Forbidden);
             found.extend(breach.map(|breach| format!("{}: {breach}", cell.label())));
         }
         found

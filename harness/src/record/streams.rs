@@ -1,14 +1,15 @@
 //! Streams, over rounds.
 
 use super::{Knee, Logged, breach};
+use crate::config::BrokerConfig;
 use crate::engine::{StreamOutcome, TimelineSum};
 use crate::generator_watch::GeneratorUse;
 use crate::ledger::Faults;
 use crate::plan::StreamCell;
 use measure::{
-    Acknowledged, CellResources, GeneratorFigures, GeneratorThread, HistogramSet, HistogramTag,
-    Latency, LatencyHistogram, PairFaults, Round, StreamLatencies, StreamResult, Timeline,
-    TimelineInterval, Verdict, rate_per_s,
+    Acknowledged, CellResources, Churned, GeneratorFigures, GeneratorThread, HistogramSet,
+    HistogramTag, Latency, LatencyHistogram, PairFaults, Round, StreamLatencies, StreamResult,
+    Timeline, TimelineInterval, Verdict, rate_per_s,
 };
 use std::time::Duration;
 
@@ -76,9 +77,8 @@ impl StreamSum {
     }
 
     /// The sentence that says what was broken, if anything.
-    pub(super) fn breach(&self, cell: &StreamCell) -> Option<String> {
-        breach(self.faults(), cell.config.lag_policy)
-            .map(|breach| format!("{}: {breach}", cell.label()))
+    pub(super) fn breach(&self, cell: &StreamCell, broker: &BrokerConfig) -> Option<String> {
+        breach(self.faults(), cell.loss(broker)).map(|breach| format!("{}: {breach}", cell.label()))
     }
 
     /// The result, and its histograms among the others.
@@ -132,6 +132,7 @@ impl StreamSum {
             topics: config.topics,
             wildcard: config.wildcard,
             slow_subscribers: config.slow.map_or(0, |slow| slow.subscribers),
+            churn: sum.churned,
             payload_bytes: payload_bytes.round() as u64,
             offered_per_s: load.offered_per_s(),
             load,
@@ -212,6 +213,7 @@ struct Sum {
     service: LatencyHistogram,
     response: LatencyHistogram,
     healthy_response: Option<LatencyHistogram>,
+    churned: Option<Churned>,
 }
 
 impl Sum {
@@ -239,6 +241,11 @@ impl Sum {
         self.response.merge(&round.response);
         if let Some(healthy) = &round.healthy_response {
             self.healthy_response.get_or_insert_default().merge(healthy);
+        }
+        if let Some(churned) = round.churned {
+            let sum = self.churned.get_or_insert_default();
+            sum.comings += churned.comings;
+            sum.failures += churned.failures;
         }
         self.pairs_left_off += round.pairs_left_off;
         for pair in &round.pairs {

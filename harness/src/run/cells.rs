@@ -8,8 +8,8 @@ use crate::config::{
 };
 use crate::drivers::DriverError;
 use crate::engine::{
-    Ceiling, Extent, OperationLoad, SlowConsumers, StreamOutcome, StreamRun, measure_ceiling,
-    run_operation, run_stream,
+    Ceiling, ChurnRun, Extent, OperationLoad, SlowConsumers, StreamOutcome, StreamRun,
+    measure_ceiling, run_operation, run_stream,
 };
 use crate::live::{CellEnd, CellStanding, LiveCell};
 use crate::message::Payloads;
@@ -171,6 +171,10 @@ impl Run<'_> {
             slow: stream.slow.map(|slow| SlowConsumers {
                 subscribers: slow.subscribers,
                 bytes_per_s: slow.bytes_per_s,
+            }),
+            churn: stream.churn.map(|churn| ChurnRun {
+                every_ns: churn.every_ms * NS_PER_MS,
+                subscribers: churn.subscribers,
             }),
             in_flight_max,
             model,

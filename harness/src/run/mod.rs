@@ -3,6 +3,7 @@
 mod cells;
 mod crowds;
 mod memory;
+mod outages;
 mod pass;
 mod piles;
 mod search;
@@ -273,6 +274,9 @@ impl Run<'_> {
         }
         for (index, cell) in plan.idles.iter().enumerate() {
             self.while_up(plan, |run, up| run.idle(plan, up, index, cell))?;
+        }
+        for (index, cell) in plan.outages.iter().enumerate() {
+            self.while_up(plan, |run, up| run.outage(plan, up, index, cell))?;
         }
         Ok(())
     }

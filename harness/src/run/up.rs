@@ -39,6 +39,14 @@ pub(super) struct RestartTimes {
     pub(super) resident_bytes: u64,
 }
 
+/// What is left of a process that was stopped.
+pub(super) struct Stopped {
+    /// What was sampled of it; the next one goes on with it.
+    samples: ProcessSamples,
+    /// From the signal to its end.
+    pub(super) stop_ns: u64,
+}
+
 impl Run<'_> {
     /// Starts a broker. `None`: its program is not installed.
     pub(super) fn start(&mut self, plan: &BrokerPlan<'_>) -> Result<Option<Up>, BrokerError> {
@@ -98,31 +106,58 @@ impl Run<'_> {
         up: &mut Up,
         stop: StopKind,
     ) -> Result<RestartTimes, BrokerError> {
-        let (Some(command), Some(process), Some(data_dir)) =
-            (&plan.broker.command, up.process.take(), &up.data_dir)
-        else {
-            unreachable!("the plan restarts only what is started with a directory");
+        let stopped = up.stop(stop)?;
+        let stop_ns = stopped.stop_ns;
+        let stored_bytes = up.data_dir.as_ref().map_or(Ok(0), DataDir::stored_bytes)?;
+        let ready_ns = self.start_after(plan, up, stopped)?;
+        let resident_bytes = up.memory_mark().resident_bytes.unwrap_or(0);
+        Ok(RestartTimes { stop_ns, ready_ns, stored_bytes, resident_bytes })
+    }
+
+    /// Starts a broker that was stopped, on the same directory if it has one; how long it took
+    /// until it was ready.
+    pub(super) fn start_after(
+        &mut self,
+        plan: &BrokerPlan<'_>,
+        up: &mut Up,
+        stopped: Stopped,
+    ) -> Result<u64, BrokerError> {
+        let Some(command) = &plan.broker.command else {
+            unreachable!("the plan starts again only what was started");
         };
-        let samples = up.sampler.take().map(Sampler::finish).unwrap_or_default();
-        let stop_ns = duration_ns(process.stop(stop)?);
-        let stored_bytes = data_dir.stored_bytes()?;
-        let directory = Some(data_dir.path());
+        let directory = up.data_dir.as_ref().map(DataDir::path);
         let process = match BrokerProcess::start(launch(plan.broker, command, directory))? {
             Started::Ready(process) => process,
             Started::Missing(reason) => return Err(BrokerError::Vanished(reason)),
         };
         let ready_ns = duration_ns(process.ready_after());
         let clock = *self.subjects[plan.index].clock.get_or_insert(self.clock);
-        let sampler = watch(process.id(), clock, samples, directory)?;
-        let resident_bytes = sampler.sample_now().map_or(0, |sample| sample.resident_bytes);
+        let sampler = watch(process.id(), clock, stopped.samples, directory)?;
         up.target = open_target(plan.broker, Some(&process), directory)?;
         up.process = Some(process);
         up.sampler = Some(sampler);
-        Ok(RestartTimes { stop_ns, ready_ns, stored_bytes, resident_bytes })
+        Ok(ready_ns)
     }
 }
 
 impl Up {
+    /// Stops the broker, which must have been started.
+    pub(super) fn stop(&mut self, stop: StopKind) -> Result<Stopped, BrokerError> {
+        let Some(process) = self.process.take() else {
+            unreachable!("the plan stops only what was started");
+        };
+        let samples = self.sampler.take().map(Sampler::finish).unwrap_or_default();
+        let stop_ns = duration_ns(process.stop(stop)?);
+        Ok(Stopped { samples, stop_ns })
+    }
+
+    /// Marks where something begins, in what is sampled.
+    pub(super) fn mark(&self, label: String) {
+        if let Some(sampler) = &self.sampler {
+            sampler.mark(label);
+        }
+    }
+
     /// When the sampler is asked later, how much memory there was since now.
     pub(super) fn memory_mark(&self) -> MemoryMark {
         let sample = self.sampler.as_ref().and_then(Sampler::sample_now);

@@ -1,12 +1,12 @@
 //! From what was observed of a measurement to whether it may be believed.
 
 use super::pass::Passed;
-use crate::config::{BrokerConfig, LagPolicyChoice};
+use crate::config::BrokerConfig;
 use crate::engine::{OperationOutcome, StreamOutcome};
 use crate::plan::StreamCell;
 use crate::schedule::LoadModel;
 use crate::validity::{
-    BacklogPoint, Lateness, Loss, Observations, Pacing, Subject, backlog_of, halves_per_s, judge,
+    BacklogPoint, Lateness, Observations, Pacing, Subject, backlog_of, halves_per_s, judge,
 };
 use measure::{BrokerKind, TimelinePoint, Verdict, rate_per_s};
 
@@ -40,10 +40,7 @@ pub(super) fn of_stream(
         latency_samples: outcome.response.count() + outcome.acknowledgement.count(),
         clock_errors: outcome.clock_errors,
         faults: outcome.faults,
-        loss: match cell.config.lag_policy {
-            LagPolicyChoice::Hold => Loss::Forbidden,
-            LagPolicyChoice::Skip => Loss::Allowed,
-        },
+        loss: cell.loss(broker),
         backlog: backlog(&sending, cell.config.subscribers),
         halves_per_s: if is_even(model) { halves(&sending) } else { None },
         ..Observations::default()

@@ -112,7 +112,7 @@ pub(super) fn places(record: &RunRecord) -> Option<String> {
 }
 
 /// `None`: no broker has any cells.
-fn table(
+pub(super) fn table(
     record: &RunRecord,
     title: &str,
     head_names: &[&str],

@@ -1,6 +1,7 @@
 //! The summary that is printed when a run is over.
 
 mod durable;
+mod outages;
 
 use crate::engine::Phase;
 use crate::run::phase_label;
@@ -29,6 +30,7 @@ pub fn summary(record: &RunRecord, ceiling_drivers: &[&str]) -> String {
     parts.extend(durable::acknowledged_table(record));
     parts.extend(durable::backlogs_table(record));
     parts.extend(durable::restarts_table(record));
+    parts.extend(outages::outages_table(record));
     parts.extend(durable::places(record));
     for skipped in &record.skipped {
         parts.push(format!("skipped: {}: {}", skipped.name, skipped.reason));
@@ -290,6 +292,7 @@ mod tests {
             topics: 1,
             wildcard: false,
             slow_subscribers: 0,
+            churn: None,
             payload_bytes: 100,
             load: StreamLoad::Saturating,
             offered_per_s: None,

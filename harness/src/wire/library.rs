@@ -14,7 +14,7 @@ use super::{
 use crate::drivers::DriverError;
 use crate::message::BatchStamp;
 use client_api::session::{Answer, Event, Session};
-use client_api::{Batch, Error, Lifetime, Options, PushTerms, SubscriberId};
+use client_api::{AckMode, Batch, Error, Lifetime, Options, PushTerms, SubscriberId};
 use protocol::{Delivery, LagPolicy, Request as NativeRequest, Start, TopicOptions, batch};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -45,6 +45,28 @@ impl TandemClient {
     pub fn new(address: SocketAddr) -> Self {
         Self { native: Native::new(address), opened_at: Instant::now() }
     }
+
+    fn subscriber_on(
+        &self,
+        terms: &StreamTerms,
+        subscriber: u32,
+        push: PushTerms,
+    ) -> Box<dyn Conversation> {
+        Box::new(LibrarySubscriber {
+            library: Library::new(self.opened_at),
+            topics: terms.topic_names(SEPARATOR).collect(),
+            subscriber: SubscriberId::from(format!("subscriber-{subscriber}")),
+            push,
+            attached: 0,
+            failure: None,
+        })
+    }
+}
+
+/// A subscription that ends with its connection.
+fn push(lag_policy: LagPolicy) -> PushTerms {
+    let push = PushTerms::new().window_bytes(WINDOW_BYTES).lag_policy(lag_policy);
+    push.lifetime(Lifetime::Connection)
 }
 
 impl Driver for TandemClient {
@@ -68,14 +90,17 @@ impl Driver for TandemClient {
     }
 
     fn subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
-        Box::new(LibrarySubscriber {
-            library: Library::new(self.opened_at),
-            topics: terms.topic_names(SEPARATOR).collect(),
-            subscriber: SubscriberId::from(format!("subscriber-{subscriber}")),
-            lag_policy: terms.lag_policy,
-            attached: 0,
-            failure: None,
-        })
+        self.subscriber_on(terms, subscriber, push(terms.lag_policy))
+    }
+
+    /// A named subscription, whose place the broker keeps and moves as it is acknowledged.
+    fn returning_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        let push = push(terms.lag_policy).lifetime(Lifetime::Named).ack_mode(AckMode::Cumulative);
+        self.subscriber_on(terms, subscriber, push)
+    }
+
+    fn passing_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        self.subscriber_on(terms, subscriber, push(LagPolicy::Skip).start(Start::Latest))
     }
 
     fn idler(&self, _client: u32) -> Box<dyn Conversation> {
@@ -324,7 +349,7 @@ struct LibrarySubscriber {
     library: Library,
     topics: Vec<String>,
     subscriber: SubscriberId,
-    lag_policy: LagPolicy,
+    push: PushTerms,
     attached: usize,
     /// Of a subscription that the library did not take; told with what is heard next.
     failure: Option<Error>,
@@ -333,12 +358,8 @@ struct LibrarySubscriber {
 impl LibrarySubscriber {
     fn attach(&mut self) -> Result<(), Error> {
         for topic in &self.topics {
-            let terms = PushTerms::new()
-                .window_bytes(WINDOW_BYTES)
-                .lag_policy(self.lag_policy)
-                .lifetime(Lifetime::Connection);
-            let now = self.library.now;
-            self.library.session.handle_attach(topic, &self.subscriber, terms, now)?;
+            let (push, now) = (self.push.clone(), self.library.now);
+            self.library.session.handle_attach(topic, &self.subscriber, push, now)?;
         }
         Ok(())
     }
@@ -359,14 +380,17 @@ impl Conversation for LibrarySubscriber {
         if let Some(error) = self.failure.take() {
             return Err(error.into());
         }
-        let attached = &mut self.attached;
+        let (attached, ack_mode) = (&mut self.attached, self.push.ack_mode);
         let used = self.library.handle_input(input, heard, |session, event, heard| {
             match event {
-                Event::Delivered { subscription, .. } => {
+                Event::Delivered { subscription, run } => {
                     let records = session.records();
                     batch::payloads(records).for_each(|payload| heard.deliver(payload));
                     let bytes = records.len();
                     session.handle_consumed(subscription, bytes);
+                    if ack_mode == AckMode::Cumulative {
+                        session.handle_ack(subscription, run.next_offset().saturating_sub(1));
+                    }
                 }
                 Event::Answered { result: Ok(Answer::Subscribed { .. }), .. } => *attached += 1,
                 Event::Answered { result: Err(error), .. } | Event::Ended { error, .. } => {

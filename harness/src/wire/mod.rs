@@ -182,6 +182,19 @@ pub trait Driver: Send + Sync {
     /// the topics hold.
     fn subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation>;
 
+    /// A subscriber that takes up where the one of the same number before it was, on this broker or
+    /// on the one that was started from its files, where the broker or the conversation keeps that
+    /// place. Where neither does, it begins anew.
+    fn returning_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        self.subscriber(terms, subscriber)
+    }
+
+    /// A subscriber that comes while a stream goes on, and goes again: what is published while it
+    /// is there reaches it, or some of it, and it holds nobody up. No two have the same number.
+    fn passing_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        self.subscriber(terms, subscriber)
+    }
+
     /// A connection that is ready and then at rest, as one of an application that waits; also
     /// what a connect storm makes.
     fn idler(&self, client: u32) -> Box<dyn Conversation>;
@@ -228,6 +241,12 @@ pub trait Conversation: Send {
     /// [`handle_input`](Self::handle_input): where large frames come, room is made for them.
     fn input_bytes_wanted(&self) -> usize {
         0
+    }
+
+    /// The connection is lost. Whether this conversation goes on with another opening on another
+    /// connection, where it keeps the place that it had come to; if not, a new one takes its place.
+    fn handle_lost(&mut self) -> bool {
+        false
     }
 }
 

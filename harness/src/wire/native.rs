@@ -20,7 +20,7 @@ use protocol::batch::RECORD_HEADER_BYTES;
 use protocol::native::decode_response;
 use protocol::{
     AckMode, BatchBuilder, Delivery, LagPolicy, Lifetime, Messages, PublishAck, PublishTerms, Push,
-    Request as NativeRequest, Response, Retention, Start, TopicOptions,
+    Request as NativeRequest, Response, Retention, SettleAnswer, Start, TopicOptions,
 };
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -66,18 +66,18 @@ impl Driver for Native {
     }
 
     fn subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
-        let mut subscriptions = Vec::new();
-        for topic in terms.topic_names(SEPARATOR) {
-            let subscriber = format!("subscriber-{subscriber}");
-            let lag_policy = terms.lag_policy;
-            subscriptions.push(Subscription { topic, subscriber, lag_policy });
-        }
-        Box::new(NativeSubscriber {
-            frames: NativeFrames::new(),
-            subscriptions,
-            subscribed: 0,
-            unreturned_bytes: Vec::new(),
-        })
+        Box::new(NativeSubscriber::new(terms, subscriber, push(terms.lag_policy), Start::Earliest))
+    }
+
+    /// A named subscription, whose place the broker keeps and moves as it is acknowledged.
+    fn returning_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        let (ack_mode, lifetime) = (AckMode::Cumulative, Lifetime::Named);
+        let push = Push { ack_mode, lifetime, ..push(terms.lag_policy) };
+        Box::new(NativeSubscriber::new(terms, subscriber, push, Start::Earliest))
+    }
+
+    fn passing_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        Box::new(NativeSubscriber::new(terms, subscriber, push(LagPolicy::Skip), Start::Latest))
     }
 
     fn idler(&self, _client: u32) -> Box<dyn Conversation> {
@@ -298,45 +298,56 @@ impl Publisher for NativePublisher {
     }
 }
 
-struct Subscription {
-    topic: String,
-    subscriber: String,
-    lag_policy: LagPolicy,
-}
-
-impl Subscription {
-    fn request(&self) -> NativeRequest<'_> {
-        let push = Push {
-            credit_bytes: CREDIT_BYTES,
-            ack_mode: AckMode::OnSend,
-            lag_policy: self.lag_policy,
-            lifetime: Lifetime::Connection,
-        };
-        NativeRequest::Subscribe {
-            topic: Cow::Borrowed(&self.topic),
-            subscriber: Cow::Borrowed(&self.subscriber),
-            delivery: Delivery::Push(push),
-            start: Start::Earliest,
-            acks: None,
-        }
+/// A subscription that ends with its connection.
+fn push(lag_policy: LagPolicy) -> Push {
+    Push {
+        credit_bytes: CREDIT_BYTES,
+        ack_mode: AckMode::OnSend,
+        lag_policy,
+        lifetime: Lifetime::Connection,
     }
 }
 
 struct NativeSubscriber {
     frames: NativeFrames,
-    subscriptions: Vec<Subscription>,
+    /// Their places here are their subscriptions' correlation ids.
+    topics: Vec<String>,
+    subscriber: String,
+    push: Push,
+    start: Start,
     subscribed: usize,
-    /// By subscription, whose correlation ids are their places here.
+    /// By subscription.
     unreturned_bytes: Vec<u32>,
+}
+
+impl NativeSubscriber {
+    fn new(terms: &StreamTerms, subscriber: u32, push: Push, start: Start) -> Self {
+        let topics: Vec<_> = terms.topic_names(SEPARATOR).collect();
+        Self {
+            frames: NativeFrames::new(),
+            subscriber: format!("subscriber-{subscriber}"),
+            push,
+            start,
+            subscribed: 0,
+            unreturned_bytes: vec![0; topics.len()],
+            topics,
+        }
+    }
 }
 
 impl Conversation for NativeSubscriber {
     fn poll_opening(&mut self, output: &mut Vec<u8>) {
         self.frames.poll_opening(output);
-        for (correlation, subscription) in (0u32..).zip(&self.subscriptions) {
-            encode(&subscription.request(), correlation, output);
+        for (correlation, topic) in (0u32..).zip(&self.topics) {
+            let subscribe = NativeRequest::Subscribe {
+                topic: Cow::Borrowed(topic),
+                subscriber: Cow::Borrowed(&self.subscriber),
+                delivery: Delivery::Push(self.push),
+                start: self.start,
+                acks: None,
+            };
+            encode(&subscribe, correlation, output);
         }
-        self.unreturned_bytes = vec![0; self.subscriptions.len()];
     }
 
     fn handle_input(
@@ -344,12 +355,18 @@ impl Conversation for NativeSubscriber {
         input: &[u8],
         heard: &mut Heard<'_, '_>,
     ) -> Result<usize, DriverError> {
-        let Self { frames, subscribed, unreturned_bytes, .. } = self;
+        let Self { frames, subscribed, unreturned_bytes, push, .. } = self;
         let used = frames.handle_input(input, |frame| {
             let subscription = frame.correlation;
             match decode_response(frame)? {
-                Response::Deliver { batch, .. } => {
+                Response::Deliver { base_offset, batch } => {
                     batch.payloads().for_each(|payload| heard.deliver(payload));
+                    if push.ack_mode == AckMode::Cumulative {
+                        let offset = base_offset + u64::from(batch.count().saturating_sub(1));
+                        let answer = SettleAnswer::Unwanted;
+                        let ack = NativeRequest::Ack { subscription, offset, answer };
+                        encode(&ack, 0, heard.reply());
+                    }
                     let bytes = u32::try_from(batch.bytes().len()).unwrap_or(u32::MAX);
                     return_credit(unreturned_bytes, subscription, bytes, heard.reply());
                 }
@@ -363,7 +380,7 @@ impl Conversation for NativeSubscriber {
             }
             Ok(())
         })?;
-        if self.subscribed == self.subscriptions.len() {
+        if self.subscribed == self.topics.len() {
             heard.ready();
         }
         Ok(used)

@@ -40,6 +40,7 @@ fn stream(publishers: u32, subscribers: u32, messages: u64) -> StreamRun {
         publishers,
         subscribers,
         slow: None,
+        churn: None,
         in_flight_max: Some(16),
         model: None,
         seed: 1,

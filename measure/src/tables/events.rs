@@ -106,13 +106,18 @@ const IDLE_COLUMNS: [Column<IdleResult>; 6] = [
     ("dropped", |it| text(it.dropped)),
 ];
 
-const OUTAGE_COLUMNS: [Column<OutageResult>; 10] = [
+const OUTAGE_COLUMNS: [Column<OutageResult>; 15] = [
+    ("label", |it| it.label.clone()),
     ("stop", |it| text(it.stop)),
+    ("stop_ns", |it| text(it.stop_ns)),
     ("down_ns", |it| text(it.down_ns)),
     ("ready_ns", |it| text(it.ready_ns)),
     ("recovered_ns", |it| maybe(it.recovered_ns)),
+    ("acknowledged_again_ns", |it| maybe(it.acknowledged_again_ns)),
+    ("unavailable_ns", |it| maybe(it.unavailable_ns)),
     ("sent", |it| text(it.sent)),
     ("acknowledged", |it| text(it.acknowledged)),
+    ("resent", |it| text(it.resent)),
     ("lost", |it| text(it.lost)),
     ("duplicated", |it| text(it.duplicated)),
     ("reordered", |it| text(it.reordered)),

@@ -32,13 +32,15 @@ pub(super) const LATENCIES: Table = Table {
     write: |record, out| write_latencies(record, out),
 };
 
-const STREAM_COLUMNS: [Column<StreamResult>; 47] = [
+const STREAM_COLUMNS: [Column<StreamResult>; 49] = [
     ("label", |it| it.label.clone()),
     ("publishers", |it| text(it.shape.publishers)),
     ("subscribers", |it| text(it.shape.subscribers)),
     ("topics", |it| text(it.topics)),
     ("wildcard", |it| text(it.wildcard)),
     ("slow_subscribers", |it| text(it.slow_subscribers)),
+    ("churn_comings", |it| maybe(it.churn.map(|churn| churn.comings))),
+    ("churn_failures", |it| maybe(it.churn.map(|churn| churn.failures))),
     ("payload_bytes", |it| text(it.payload_bytes)),
     ("load", |it| text(&it.load)),
     ("offered_per_s", |it| maybe(it.offered_per_s)),

@@ -64,6 +64,7 @@ fn stream_result() -> StreamResult {
         topics: 1,
         wildcard: false,
         slow_subscribers: 0,
+        churn: None,
         payload_bytes: 100,
         load: StreamLoad::Saturating,
         offered_per_s: None,
@@ -263,16 +264,23 @@ fn idle_result() -> IdleResult {
 
 fn outage_result() -> OutageResult {
     OutageResult {
+        label: "crash outage, 1→1, 100 B, 1000 msgs/s, 1000 ms down".to_owned(),
         stop: StopKind::Crash,
+        stop_ns: 2_000_000,
         down_ns: SECOND_NS,
         ready_ns: 30_000_000,
         recovered_ns: Some(SECOND_NS + 40_000_000),
+        acknowledged_again_ns: Some(SECOND_NS + 41_000_000),
+        unavailable_ns: Some(SECOND_NS + 42_000_000),
+        recoveries_ns: vec![Some(SECOND_NS + 40_000_000), None],
         sent: 10,
         acknowledged: 9,
+        resent: 1,
         lost: 0,
         duplicated: 1,
         reordered: 0,
         corrupted: 0,
+        response: None,
         timeline: vec![point()],
     }
 }

@@ -100,7 +100,7 @@ pub(super) struct Objective<'a> {
     broker: &'a str,
     cell: &'a str,
     assertion: &'a str,
-    observed: String,
+    found: &'a str,
     standing: String,
     css_class: &'static str,
 }
@@ -118,7 +118,7 @@ pub(super) fn objectives(record: &RunRecord) -> Vec<Objective<'_>> {
         broker: &it.broker,
         cell: &it.cell,
         assertion: &it.assertion,
-        observed: it.observed.map_or_else(dash, significant),
+        found: &it.found,
         standing: it.standing.to_string(),
         css_class: match it.standing {
             Met => "valid",
@@ -127,28 +127,4 @@ pub(super) fn objectives(record: &RunRecord) -> Vec<Objective<'_>> {
         },
     });
     objectives.collect()
-}
-
-/// Four significant digits: the assertion says the unit, which may be any.
-fn significant(observed: f64) -> String {
-    let magnitude = observed.abs().log10().floor();
-    let digits = if magnitude.is_finite() { (3.0 - magnitude).clamp(0.0, 12.0) } else { 0.0 };
-    let text = format!("{observed:.*}", digits as usize);
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn observed_figures_have_four_digits_at_most() {
-        assert_eq!(significant(0.512_34), "0.5123");
-        assert_eq!(significant(108_941.5), "108942");
-        assert_eq!(significant(2.5), "2.5");
-        assert_eq!(significant(0.0), "0");
-    }
 }

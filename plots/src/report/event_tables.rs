@@ -152,9 +152,10 @@ pub(super) fn knees(record: &RunRecord) -> Detail {
             result.label.clone(),
             result.objective.clone(),
             result.rate_per_s.map_or_else(|| "none met it".to_owned(), rate),
-            result
-                .confirmed
-                .map_or_else(dash, |[met, missed]| format!("{} to {}", rate(met), rate(missed))),
+            result.confirmed.map_or_else(
+                || result.answer.clone(),
+                |[met, missed]| format!("{} to {}", rate(met), rate(missed)),
+            ),
             confirmations(result),
             grouped(result.attempts.len() as u64),
         ]);

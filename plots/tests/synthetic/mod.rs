@@ -240,6 +240,7 @@ fn stream_result(
         topics: 1,
         wildcard: false,
         slow_subscribers: 0,
+        churn: None,
         payload_bytes,
         load: load.clone(),
         offered_per_s: load.offered_per_s(),

@@ -172,17 +172,24 @@ pub(crate) fn outages(invented: &Invented) -> Vec<OutageResult> {
                 }
             };
             OutageResult {
+                label: format!("{stop} outage"),
                 stop,
+                stop_ns: 1_000_000,
                 down_ns: 300_000_000,
                 ready_ns: down_intervals * INTERVAL_MS * 1_000_000 - 300_000_000,
                 recovered_ns: (invented.name != "mosquitto" || stop == StopKind::Clean)
                     .then_some(down_intervals * INTERVAL_MS * 1_000_000 + 20_000_000),
+                acknowledged_again_ns: None,
+                unavailable_ns: None,
+                recoveries_ns: vec![],
                 sent: per_interval * INTERVALS,
+                resent: 64,
                 acknowledged: per_interval * (INTERVALS - down_intervals),
                 lost: if invented.name == "nats-server" { 4711 } else { 0 },
                 duplicated: 3,
                 reordered: 0,
                 corrupted: 0,
+                response: None,
                 timeline: (0..INTERVALS).map(point).collect(),
             }
         })
@@ -213,7 +220,7 @@ pub(crate) fn knee(invented: &Invented) -> KneeResult {
         attempts: tried.into_iter().chain(more).map(|(at, phase)| attempt(at, phase)).collect(),
         rate_per_s: Some(capacity_per_s * 0.81),
         confirmed: Some([capacity_per_s * 0.81, capacity_per_s * 0.87]),
-        answer: "as in the picture".to_owned(),
+        answer: format!("{:.0} per second, confirmed", capacity_per_s * 0.81),
     }
 }
 

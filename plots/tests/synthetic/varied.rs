@@ -188,6 +188,7 @@ fn more_objectives() -> Vec<ObjectiveOutcome> {
         cell: "stream 1→50, 100 B, saturating".to_owned(),
         assertion: "delivered_per_s >= 100000".to_owned(),
         observed: Some(108_941.5),
+        found: "108900/s".to_owned(),
         standing: ObjectiveStanding::Met,
     }]
 }

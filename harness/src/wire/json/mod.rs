@@ -46,7 +46,12 @@ impl Driver for TandemJson {
     }
 
     fn subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
-        Box::new(JsonSubscriber::new(terms, subscriber))
+        Box::new(JsonSubscriber::new(terms, subscriber, "earliest"))
+    }
+
+    /// It stays subscribed when it has gone, under a name of its own, and holds nobody up then.
+    fn passing_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        Box::new(JsonSubscriber::new(terms, subscriber, "latest"))
     }
 
     fn idler(&self, _client: u32) -> Box<dyn Conversation> {

@@ -157,13 +157,14 @@ pub(super) struct JsonSubscriber {
 }
 
 impl JsonSubscriber {
-    pub(super) fn new(terms: &StreamTerms, subscriber: u32) -> Self {
+    /// `start`: where its subscriptions begin.
+    pub(super) fn new(terms: &StreamTerms, subscriber: u32, start: &str) -> Self {
         let sid = format!("subscriber-{subscriber}");
         let max = (ANSWER_BYTES_MAX / terms.payloads.bytes_max().max(1)).clamp(1, MESSAGES_MAX);
         let (mut opening, mut pulls) = (Vec::new(), Vec::new());
         for topic in terms.topic_names(SEPARATOR) {
             let (topic, sid) = (Some(topic.as_str()), Some(sid.as_str()));
-            let start = Some("earliest");
+            let start = Some(start);
             Line { command: "SUBSCRIBE", topic, sid, start, ..Line::default() }
                 .append(&mut opening);
             let mut pull = Vec::new();

@@ -50,6 +50,11 @@ impl Driver for Mqtt {
         Box::new(MqttSubscriber::new(self.terms, terms))
     }
 
+    /// A session that the broker keeps, with what was published meanwhile and not acknowledged.
+    fn returning_subscriber(&self, terms: &StreamTerms, subscriber: u32) -> Box<dyn Conversation> {
+        Box::new(MqttSubscriber::kept(self.terms, terms, subscriber))
+    }
+
     fn idler(&self, _client: u32) -> Box<dyn Conversation> {
         Box::new(MqttClient::new(self.terms))
     }

@@ -8,8 +8,8 @@ use crate::drivers::{DriverError, MqttVersion};
 use crate::wire::{EncodedBatch, Encoder};
 use bytes::BytesMut;
 use protocol::mqtt::{
-    ConnAck, Connect, Packet, PacketDecoder, PacketId, PacketStep, Properties, Publish, QoS,
-    ReasonCode, Version, encode_packet, encode_publish_head,
+    ConnAck, Connect, Packet, PacketDecoder, PacketId, PacketStep, Properties, Property, Publish,
+    QoS, ReasonCode, Version, encode_packet, encode_publish_head,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,8 +60,21 @@ pub(super) struct MqttPackets {
     decoder: PacketDecoder,
     version: Version,
     client_id: String,
+    session: Session,
     input_bytes_wanted: usize,
 }
+
+/// What becomes of a session when its connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Session {
+    /// It ends too.
+    OfConnection,
+    /// The broker keeps it, and it goes on when its client is back.
+    Kept,
+}
+
+/// How long a kept session is kept; longer than any run (MQTT 5.0 §3.1.2.11.2).
+const SESSION_EXPIRY_S: u32 = 24 * 60 * 60;
 
 impl MqttPackets {
     pub(super) fn new(version: MqttVersion) -> Self {
@@ -70,7 +83,14 @@ impl MqttPackets {
         decoder.set_version(version);
         let number = CLIENTS.fetch_add(1, Ordering::Relaxed);
         let client_id = format!("harness-{}-{number}", std::process::id());
-        Self { decoder, version, client_id, input_bytes_wanted: 0 }
+        let session = Session::OfConnection;
+        Self { decoder, version, client_id, session, input_bytes_wanted: 0 }
+    }
+
+    /// Of a client by this name, whose session the broker keeps.
+    pub(super) fn kept(version: MqttVersion, name: &str) -> Self {
+        let client_id = format!("harness-{}-{name}", std::process::id());
+        Self { client_id, session: Session::Kept, ..Self::new(version) }
     }
 
     pub(super) fn version(&self) -> Version {
@@ -81,17 +101,21 @@ impl MqttPackets {
         self.input_bytes_wanted
     }
 
-    /// CONNECT, for a session that ends with its connection.
+    /// CONNECT.
     pub(super) fn poll_opening(&self, output: &mut Vec<u8>) {
+        let mut properties = BytesMut::new();
+        if (self.session, self.version) == (Session::Kept, Version::V5) {
+            Property::SessionExpiryIntervalS(SESSION_EXPIRY_S).encode(&mut properties);
+        }
         let connect = Connect {
             version: self.version,
-            clean_start: true,
+            clean_start: self.session == Session::OfConnection,
             keep_alive_s: KEEP_ALIVE_S,
             client_id: &self.client_id,
             will: None,
             user_name: None,
             password: None,
-            properties: Properties::default(),
+            properties: Properties::trusted(&properties),
         };
         self.encode(&Packet::Connect(connect), output);
     }

@@ -21,13 +21,22 @@ pub(super) struct MqttSubscriber {
 
 impl MqttSubscriber {
     pub(super) fn new(mqtt: MqttTerms, terms: &StreamTerms) -> Self {
+        Self::with(MqttPackets::new(mqtt.version), mqtt, terms)
+    }
+
+    /// One whose session the broker keeps. Subscribing again leaves the session as it is.
+    pub(super) fn kept(mqtt: MqttTerms, terms: &StreamTerms, subscriber: u32) -> Self {
+        let name = format!("{}-{subscriber}", terms.root);
+        Self::with(MqttPackets::kept(mqtt.version, &name), mqtt, terms)
+    }
+
+    fn with(packets: MqttPackets, mqtt: MqttTerms, terms: &StreamTerms) -> Self {
         let filters = match (terms.selection, terms.topics) {
             (Selection::Names, _) => terms.topic_names(SEPARATOR).collect(),
             // It matches the level above as well (MQTT 5.0 §4.7.1.2).
             (Selection::Wildcard, 1) => vec![format!("{}{SEPARATOR}#", terms.root)],
             (Selection::Wildcard, _) => vec![format!("{}{SEPARATOR}+", terms.root)],
         };
-        let packets = MqttPackets::new(mqtt.version);
         Self { packets, filters, qos: mqtt.qos, repeated: RepeatedHead::new(0) }
     }
 

@@ -26,6 +26,9 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Before any entry.
 const FIRST_ID: &[u8] = b"0-0";
 
+/// After all entries that there are when it is asked.
+const NEXT_ID: &[u8] = b"$";
+
 /// An entry's id: milliseconds since 1970, which have 13 digits until 2286, and a number.
 const SAMPLE_ID: &[u8] = b"1700000000000-0";
 
@@ -60,7 +63,16 @@ impl Driver for RedisStreams {
 
     /// Streams have no patterns: each is named.
     fn subscriber(&self, terms: &StreamTerms, _subscriber: u32) -> Box<dyn Conversation> {
-        Box::new(StreamReader::new(terms))
+        Box::new(StreamReader::new(terms, FIRST_ID, Place::Answer))
+    }
+
+    /// The server knows nothing of its readers: the conversation keeps its place itself.
+    fn returning_subscriber(&self, terms: &StreamTerms, _subscriber: u32) -> Box<dyn Conversation> {
+        Box::new(StreamReader::new(terms, FIRST_ID, Place::Entry))
+    }
+
+    fn passing_subscriber(&self, terms: &StreamTerms, _subscriber: u32) -> Box<dyn Conversation> {
+        Box::new(StreamReader::new(terms, NEXT_ID, Place::Answer))
     }
 
     fn idler(&self, _client: u32) -> Box<dyn Conversation> {
@@ -109,6 +121,7 @@ impl Encoder for AnswerEncoder {
 struct StreamReader {
     streams: Vec<Stream>,
     count: Vec<u8>,
+    place: Place,
     answer: Answer,
     input_bytes_wanted: usize,
 }
@@ -117,6 +130,15 @@ struct Stream {
     name: String,
     /// Of the last entry that was read.
     last_id: Vec<u8>,
+}
+
+/// After what the place of a reader is noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// After the last entry of each answer, which the next question needs.
+    Answer,
+    /// After every entry, so that none comes twice if the connection ends within an answer.
+    Entry,
 }
 
 /// How far an answer to XREAD was read.
@@ -130,12 +152,13 @@ struct Answer {
 }
 
 impl StreamReader {
-    fn new(terms: &StreamTerms) -> Self {
-        let stream = |name| Stream { name, last_id: FIRST_ID.to_vec() };
+    fn new(terms: &StreamTerms, from_id: &[u8], place: Place) -> Self {
+        let stream = |name| Stream { name, last_id: from_id.to_vec() };
         let count = (ANSWER_BYTES_MAX / terms.payloads.bytes_max().max(1)).clamp(1, ENTRIES_MAX);
         Self {
             streams: terms.topic_names(SEPARATOR).map(stream).collect(),
             count: count.to_string().into_bytes(),
+            place,
             answer: Answer::default(),
             input_bytes_wanted: 0,
         }
@@ -166,7 +189,7 @@ impl StreamReader {
             cursor.bulk()?;
             heard.deliver(cursor.bulk()?);
             self.answer.entries_left -= 1;
-            if self.answer.entries_left == 0 {
+            if self.answer.entries_left == 0 || self.place == Place::Entry {
                 let last_id = &mut self.streams[self.answer.stream].last_id;
                 last_id.clear();
                 last_id.extend_from_slice(id);
@@ -224,6 +247,11 @@ impl Conversation for StreamReader {
     fn input_bytes_wanted(&self) -> usize {
         self.input_bytes_wanted
     }
+
+    fn handle_lost(&mut self) -> bool {
+        self.answer = Answer::default();
+        self.place == Place::Entry
+    }
 }
 
 #[cfg(test)]
@@ -235,7 +263,7 @@ mod tests {
     #[test]
     fn the_next_question_follows_the_last_entries_of_all_streams() {
         let terms = StreamTerms { topics: 2, ..stream_terms(16, Confirmation::Wanted) };
-        let mut reader = StreamReader::new(&terms);
+        let mut reader = StreamReader::new(&terms, FIRST_ID, Place::Answer);
         let mut listener = Listener::new(&terms.payloads, 1);
         reader.poll_opening(&mut listener.output);
         listener.output.clear();
@@ -251,9 +279,24 @@ mod tests {
     #[test]
     fn what_is_no_stream_is_a_refusal() {
         let terms = stream_terms(16, Confirmation::Wanted);
-        let mut reader = StreamReader::new(&terms);
+        let mut reader = StreamReader::new(&terms, FIRST_ID, Place::Answer);
         let mut listener = Listener::new(&terms.payloads, 1);
         let error = listener.hear(&mut reader, b"-WRONGTYPE no stream\r\n").unwrap_err();
         assert_eq!(error.code(), "WRONGTYPE");
+    }
+
+    #[test]
+    fn a_reader_that_returns_asks_for_what_follows_the_last_entry_it_has() {
+        let terms = stream_terms(16, Confirmation::Wanted);
+        let mut reader = StreamReader::new(&terms, FIRST_ID, Place::Entry);
+        let mut listener = Listener::new(&terms.payloads, 1);
+        let cut =
+            b"*1\r\n*2\r\n$6\r\nstream\r\n*2\r\n*2\r\n$3\r\n7-0\r\n*2\r\n$1\r\nm\r\n$1\r\na\r\n";
+        assert_eq!(listener.hear(&mut reader, cut).unwrap(), cut.len());
+        assert!(reader.handle_lost());
+        let mut again = Vec::new();
+        reader.poll_opening(&mut again);
+        assert!(String::from_utf8(again).unwrap().ends_with("$6\r\nstream\r\n$3\r\n7-0\r\n"));
+        assert!(!StreamReader::new(&terms, FIRST_ID, Place::Answer).handle_lost());
     }
 }
