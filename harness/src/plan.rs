@@ -215,7 +215,8 @@ impl<'a> BrokerPlan<'a> {
 
     fn add_streams(&mut self, asked: &[StreamConfig]) {
         let mut reasons = Vec::new();
-        for (index, stream) in asked.iter().enumerate() {
+        let own = |(_, stream): &(usize, &StreamConfig)| stream.is_for(&self.broker.name);
+        for (index, stream) in asked.iter().enumerate().filter(own) {
             match streams::support(self.broker.driver, stream) {
                 Support::Measured => self.streams.push(StreamCell::new(index, stream)),
                 Support::Meaningless(reason) if !reasons.contains(&reason) => reasons.push(reason),

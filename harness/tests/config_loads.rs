@@ -7,6 +7,7 @@ use harness::config::{
     Arrivals, Bell, Config, Drive, GuaranteeClass, Payload, SlowSubscribers, StreamExtent,
     StreamLoad, TopicChoice, Variation,
 };
+use harness::plan::Plan;
 
 const BROKER: &str = "name = \"x\"\n[[brokers]]\nname = \"nothing\"\ndriver = \"null\"\n";
 const STREAM: &str =
@@ -296,4 +297,17 @@ fn the_documented_example_can_be_read() {
     let config = Config::parse(example).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(Config::parse(&config.to_toml()).unwrap(), config);
     assert_eq!(config.streams.len(), 2 * 3 + 1 + 2 + 1);
+}
+
+#[test]
+fn a_stream_may_be_for_some_brokers_only() {
+    let config = config("brokers = [\"noth*\"]");
+    assert!(config.streams[0].is_for("nothing") && !config.streams[0].is_for("redis"));
+    assert_eq!(Config::parse(&config.to_toml()).unwrap(), config);
+    refused("brokers = [\"nothign\"]", "brokers", &["a broker above", "did you mean \"nothing\"?"]);
+    let two = format!("{BROKER}[[brokers]]\nname = \"more\"\ndriver = \"null\"\n");
+    let text = format!("{two}{STREAM}brokers = [\"more\"]\n");
+    let config = Config::parse(&text).unwrap();
+    let streams = Plan::of(&config).brokers.iter().map(|it| it.streams.len()).collect::<Vec<_>>();
+    assert_eq!(streams, [0, 1]);
 }

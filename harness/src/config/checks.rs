@@ -72,9 +72,10 @@ pub(super) fn check(text: &str, keys: ConfigKeys) -> Result<Config, ConfigError>
             Some(keys) => Some(BaselineConfig { results: check.results(keys.results)? }),
         },
         objectives: check.objectives(&keys.objectives, &brokers)?,
+        streams: check.streams(&keys.streams, &brokers)?,
         brokers,
         operations: keys.operations.map(|keys| check.operations(&keys)).transpose()?,
-        streams: check.streams(&keys.streams)?,
+
         backlogs: check.backlogs(&keys.backlogs)?,
         restarts: check.restarts(&keys.restarts)?,
         storms: check.storms(&keys.storms)?,

@@ -80,6 +80,7 @@
 //! # load = { burst = { rate_per_s = 1000, burst_messages = 500, every_ms = 100 } }
 //! lag_policy = "hold"           # or "skip": then lost messages are no breach
 //! objectives = ["p99 < 5ms", "lost == 0"] # what must hold, or the exit code says so
+//! # brokers = ["tandem-*"]      # only these are measured by it
 //!
 //! [[streams]]
 //! publishers = 1

@@ -5,6 +5,7 @@ use crate::objectives::Objective;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use wildmatch::WildMatch;
 
 /// Messages in one write, unless the configuration says otherwise; labels leave it out.
 pub(super) const BATCH_DEFAULT: u32 = 64;
@@ -38,6 +39,9 @@ pub struct StreamConfig {
     /// What must hold of its result, e.g. `p99 < 5ms`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<Objective>,
+    /// Which brokers it is for, by name, `*` standing for any characters; none: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub brokers: Vec<String>,
     /// What is published.
     #[serde(flatten)]
     pub payload: Payload,
@@ -162,6 +166,13 @@ impl StreamConfig {
             label += &format!(", churn {} every {} ms", churn.subscribers, churn.every_ms);
         }
         label
+    }
+
+    /// Whether a broker is to be measured by it.
+    #[must_use]
+    pub fn is_for(&self, broker: &str) -> bool {
+        let mut patterns = self.brokers.iter().map(|pattern| WildMatch::new(pattern));
+        self.brokers.is_empty() || patterns.any(|pattern| pattern.matches(broker))
     }
 
     /// Publications of each publisher under way at once, where each is acknowledged.

@@ -22,20 +22,30 @@ impl Check<'_> {
                 key.as_ref().map_or_else(|| ANY.to_owned(), |key| key.as_ref().clone())
             };
             let broker = pattern(&keys.broker);
-            let matcher = WildMatch::new(&broker);
-            if let (Some(found), false) =
-                (&keys.broker, brokers.iter().any(|broker| matcher.matches(&broker.name)))
-            {
-                let names = brokers.iter().map(|broker| broker.name.as_str());
-                let found_text =
-                    format!("{broker:?}, which is none{}", did_you_mean(&broker, names));
-                let expected = "the name of a broker above, or a pattern that one has";
-                return Err(self.impossible("broker", found, expected, found_text));
+            if let Some(named) = &keys.broker {
+                self.names_a_broker("broker", named, brokers)?;
             }
             let assert = self.objective("assert", &keys.assert, keys.assert.as_ref())?;
             Ok(ObjectiveConfig { broker, cell: pattern(&keys.cell), assert })
         });
         objectives.collect()
+    }
+
+    /// Whether there is a broker of this name, or that this pattern fits.
+    pub(super) fn names_a_broker(
+        &self,
+        key: &'static str,
+        pattern: &Placed<String>,
+        brokers: &[BrokerConfig],
+    ) -> Result<(), ConfigError> {
+        let (text, matcher) = (pattern.as_ref(), WildMatch::new(pattern.as_ref()));
+        if brokers.iter().any(|broker| matcher.matches(&broker.name)) {
+            return Ok(());
+        }
+        let names = brokers.iter().map(|broker| broker.name.as_str());
+        let found = format!("{text:?}, which is none{}", did_you_mean(text, names));
+        let expected = "the name of a broker above, or a pattern that one has";
+        Err(self.impossible(key, pattern, expected, found))
     }
 
     /// What an objective's text says.

@@ -4,8 +4,8 @@ use super::{ACKS_RANGE, BATCH_RANGE, CONNECTIONS_RANGE, Check, DURATION_MS_RANGE
 use crate::config::keys::{ChurnKeys, OneOrMany, Placed, StreamKeys};
 use crate::config::streams::BATCH_DEFAULT;
 use crate::config::{
-    Churn, ConfigError, Drive, Payload, SlowSubscribers, StreamConfig, StreamExtent, StreamLoad,
-    TopicChoice,
+    BrokerConfig, Churn, ConfigError, Drive, Payload, SlowSubscribers, StreamConfig, StreamExtent,
+    StreamLoad, TopicChoice,
 };
 use crate::objectives::Objective;
 use std::collections::BTreeSet;
@@ -51,11 +51,15 @@ impl Check<'_> {
     pub(super) fn streams(
         &self,
         tables: &[Placed<StreamKeys>],
+        brokers: &[BrokerConfig],
     ) -> Result<Vec<StreamConfig>, ConfigError> {
         let mut streams: Vec<StreamConfig> = Vec::new();
         let mut labels = BTreeSet::new();
         for table in tables {
             let lists = self.lists(table)?;
+            for pattern in table.as_ref().brokers.iter().flatten() {
+                self.names_a_broker("brokers", pattern, brokers)?;
+            }
             let count = streams.len().saturating_add(lists.combinations());
             if count > STREAMS_MAX {
                 let expected = format!("lists that come to {STREAMS_MAX} streams at most");
@@ -137,6 +141,7 @@ impl Check<'_> {
             topic_choice: self.topic_choice(keys.topic_choice.as_ref(), topics)?,
             wildcard: keys.wildcard.as_ref().is_some_and(|wildcard| *wildcard.as_ref()),
             objectives: self.stream_objectives(keys)?,
+            brokers: keys.brokers.iter().flatten().map(|name| name.as_ref().clone()).collect(),
             payload: Payload::Fixed(0),
             slow: self.slow(keys, &lists.subscribers)?,
             churn: keys.churn.as_ref().map(|churn| self.churn(churn)).transpose()?,

@@ -49,6 +49,8 @@ pub(in crate::config) struct StreamKeys {
     pub(in crate::config) churn: Option<Placed<ChurnKeys>>,
     /// What must hold of the results, e.g. "p99 < 5ms" or "lost == 0".
     pub(in crate::config) objectives: Option<Vec<Placed<String>>>,
+    /// Which brokers it is for, by name; `*` stands for any characters [default: all].
+    pub(in crate::config) brokers: Option<Vec<Placed<String>>>,
     /// Searches for the highest rate at which objectives are met; in place of `load`.
     pub(in crate::config) find_max: Option<Placed<FindMaxKeys>>,
 }
