@@ -1,18 +1,49 @@
 //! The load generator: it measures any broker, honestly.
 //!
-//! [`config`] says what is wanted, [`plan`] what that comes to, and [`run`] does it: for each
-//! broker it starts a [`process`], opens a [`driver`](wire), and puts load on it by the [`engine`], one
-//! measurement after the other. What comes out is a run record of the `measure` crate, a
-//! [`table`] of it, and a verdict.
+//! One load engine serves every broker; what is said on a connection is a driver's few lines. So
+//! figures differ by the broker and its protocol, and not by how it was loaded.
 //!
-//! In a stream every message carries a [stamp](message::Stamp); each subscriber's
-//! [`intake`] checks it, records its latency and enters it in a [`ledger`], so that nothing is
-//! lost, doubled, reordered or damaged unseen. When the messages of a load with a rate are due is
-//! the [`schedule`]'s.
+//! # The rooms
 //!
-//! What a broker used between two moments a [`Sampler`](process::Sampler) tells, what the generator
-//! itself used a [`generator_watch`]; [`validity`] judges by both, and more, whether the figures may
-//! be believed.
+//! What is wanted, and what that comes to:
+//!
+//! - [`config`] reads a configuration and checks it, [`plan`] multiplies it out for each broker,
+//!   and [`explain`] says it in words. [`init`] and [`listing`] help to write one.
+//! - [`drivers`] names the drivers and knows what each can measure.
+//! - [`objectives`] are what must hold of the results; [`find_max`] searches for the highest rate
+//!   at which it does, and measures nothing itself.
+//!
+//! Load:
+//!
+//! - [`schedule`] says when messages are due, whatever becomes of them; [`payloads`] and
+//!   [`topic_choice`] draw how long they are and where they go, and [`message`] is the stamp that
+//!   each carries.
+//! - [`wire`] has each protocol as conversations without sockets, threads or clocks.
+//! - [`engine`] has all of these: threads that each hold their share of the connections in one
+//!   poll, and the stages that a measurement goes through. [`disk`] stands in its place where there
+//!   is no broker, with a thread for each publisher, which meet at a [`gate`].
+//! - [`intake`] takes what subscribers read: it checks each message, records its latency, and
+//!   enters it in a [`ledger`], so that nothing is lost, doubled, reordered or damaged unseen.
+//!
+//! Around it:
+//!
+//! - [`process`] starts brokers, watches what they use, and stops them; [`open_files`] makes room
+//!   for many connections.
+//! - [`run`] has every broker measured in turn, and [`record`] makes of its rounds the run record
+//!   of the `measure` crate.
+//! - [`generator_watch`] sees how busy the generator itself was; [`validity`] judges by it, and by
+//!   more, whether a measurement may be believed. [`warnings`] are about a run as a whole.
+//! - [`live`] shows a run while it goes on, and [`interrupt`] ends it.
+//!
+//! What was found: a [`table`], a comparison with an earlier run ([`compare`]), [`junit`] and
+//! [`markdown`] for continuous integration, and one code of [`exit`].
+//!
+//! Two programs are to be measured themselves: the [`byte_pipe`], which copies and parses nothing
+//! and so is any broker's ceiling, and the [`stub_broker`], which does what it is told to do wrong,
+//! so that the generator can be held to it.
+//!
+//! Everything is timed by one [`clock`]. `ARCHITECTURE.md` follows one message through the
+//! generator.
 
 pub mod byte_pipe;
 pub mod clock;
