@@ -39,8 +39,8 @@
 //! [`markdown`] for continuous integration, and one code of [`exit`].
 //!
 //! Two programs are to be measured themselves: the [`byte_pipe`], which copies frames unread and so
-//! is what brokers are held against, and the [`stub_broker`], which does what it is told to do wrong,
-//! so that the generator can be held to it.
+//! is what brokers are held against, and the [`stub_broker`], which does what it is told to do
+//! wrong, so that the generator can be held to it.
 //!
 //! Everything is timed by one [`clock`]. `ARCHITECTURE.md` follows one message through the
 //! generator.
