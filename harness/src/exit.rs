@@ -40,7 +40,8 @@ pub const EXIT_CODES: &str = "Exit codes; of several the first of 3, 1, 6, 5, 4:
        lost, duplicated, reordered or corrupted something
   4    an objective of the configuration is not met, or could not be told
   5    regression: something is worse than in the baseline
-  6    a measurement is invalid: it says nothing about the broker
+  6    a measurement is invalid: it says nothing about the broker; or nothing could be
+       compared with the baseline
   130  interrupted; nothing was written";
 
 /// What a run found.
@@ -54,6 +55,8 @@ pub struct Findings<'a> {
     pub breaches: &'a [String],
     /// What is worse than in the baseline, in a sentence each.
     pub regressions: &'a [String],
+    /// There is a baseline, and not one figure could be compared with it.
+    pub uncompared: bool,
 }
 
 impl Exit {
@@ -64,7 +67,10 @@ impl Exit {
         let order = [
             (Self::Breach, !findings.breaches.is_empty()),
             (Self::Failed, !findings.failures.is_empty()),
-            (Self::Invalid, findings.verdicts().any(|judged| judged.is_invalid())),
+            (
+                Self::Invalid,
+                findings.uncompared || findings.verdicts().any(|judged| judged.is_invalid()),
+            ),
             (Self::Regression, !findings.regressions.is_empty()),
             (
                 Self::ObjectiveMissed,
@@ -351,6 +357,7 @@ pub(crate) mod tests {
             failures: &one_if(Exit::Failed),
             breaches: &one_if(Exit::Breach),
             regressions: &one_if(Exit::Regression),
+            uncompared: false,
         };
         assert_eq!(Exit::of(&findings), expected, "{wrong:?}");
     }
@@ -371,7 +378,13 @@ pub(crate) mod tests {
         let (mut record, _) = bad();
         record.objectives.truncate(1);
         record.brokers.truncate(1);
-        let findings = Findings { record: &record, failures: &[], breaches: &[], regressions: &[] };
+        let findings = Findings {
+            record: &record,
+            failures: &[],
+            breaches: &[],
+            regressions: &[],
+            uncompared: false,
+        };
         assert_eq!(Exit::of(&findings), Exit::Good);
     }
 

@@ -95,11 +95,11 @@ impl Drop for Entered {
 /// use harness::generator_watch::{GeneratorThreads, GeneratorWatch};
 ///
 /// let threads = GeneratorThreads::new(Clock::start());
-/// let _entered = threads.enter("publisher 0");
+/// let _entered = threads.enter("load 0");
 /// let watch = GeneratorWatch::start(&threads);
 /// let work: u64 = (0..1_000_000).sum();
 /// let used = watch.finish();
-/// assert!(work > 0 && used.threads[0].name == "publisher 0" && used.threads[0].cpu_ns > 0);
+/// assert!(work > 0 && used.threads[0].name == "load 0" && used.threads[0].cpu_ns > 0);
 /// ```
 #[derive(Debug)]
 pub struct GeneratorWatch {
@@ -130,7 +130,7 @@ pub struct GeneratorUse {
 /// What one thread did over a phase.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreadUse {
-    /// What it does, e.g. `publisher 0`.
+    /// What it does, e.g. `load 0`.
     pub name: String,
     /// Processor time.
     pub cpu_ns: u64,

@@ -133,6 +133,7 @@ mod tests {
             failures: &failures,
             breaches: &breaches,
             regressions: &regressions,
+            uncompared: false,
         };
         insta::assert_snapshot!(junit(&findings).unwrap());
     }
@@ -140,7 +141,13 @@ mod tests {
     #[test]
     fn of_a_good_run_every_test_passes() {
         let record = good();
-        let findings = Findings { record: &record, failures: &[], breaches: &[], regressions: &[] };
+        let findings = Findings {
+            record: &record,
+            failures: &[],
+            breaches: &[],
+            regressions: &[],
+            uncompared: false,
+        };
         let xml = junit(&findings).unwrap();
         assert!(xml.contains("tests=\"6\" skipped=\"0\" failures=\"0\" errors=\"0\""), "{xml}");
         let parsed = Report::deserialize_from_str(&xml).unwrap();

@@ -30,7 +30,11 @@ pub fn listing(configs: &Path) -> String {
         Operation::ALL.map(|op| (op.name().to_string(), op.summary().to_owned())),
     );
     let shapes = STREAM_SHAPES.map(|(shape, means)| (shape.to_owned(), means.to_owned()));
-    section(&mut text, "Streams, saturating or at a rate", shapes);
+    section(
+        &mut text,
+        "Streams: saturating, closed, at rates, or at the highest that meets objectives",
+        shapes,
+    );
     section(&mut text, &format!("Configurations in {}", configs.display()), found_in(configs));
     text
 }

@@ -1,5 +1,4 @@
-//! The benchmark harness as a program: `harness run CONFIG.toml`, `harness compare A B`,
-//! `harness list`.
+//! The benchmark harness as a program: `harness run CONFIG.toml` and what comes before and after it.
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -188,9 +187,9 @@ fn run_to_report(config: &Config, output: &Output) -> anyhow::Result<ExitCode> {
     let results = output.results(&finished)?;
     let ceilings = [DriverKind::BytePipe.name(), DriverKind::Disk.name()];
     tell(&table::summary(&finished.record, &ceilings))?;
-    let regressions = match &baseline {
-        Some(baseline) => regressions(baseline, &finished, &results)?,
-        None => Vec::new(),
+    let compared = match &baseline {
+        Some(baseline) => compare_with(baseline, &finished, &results)?,
+        None => Compared::default(),
     };
     // Its page tells of the comparison too.
     let rendered = plots::render(&finished.record, &finished.histograms, results.root())?;
@@ -198,7 +197,8 @@ fn run_to_report(config: &Config, output: &Output) -> anyhow::Result<ExitCode> {
         record: &finished.record,
         failures: &finished.failures,
         breaches: &finished.breaches,
-        regressions: &regressions,
+        regressions: &compared.regressions,
+        uncompared: compared.nothing,
     };
     output.write_summaries(&findings)?;
     complain_of(&findings);
@@ -206,17 +206,27 @@ fn run_to_report(config: &Config, output: &Output) -> anyhow::Result<ExitCode> {
     Ok(Exit::of(&findings).into())
 }
 
-/// Compares, writes the comparison beside the results, and says what is worse.
-fn regressions(
+/// What a comparison with the baseline came to.
+#[derive(Default)]
+struct Compared {
+    regressions: Vec<String>,
+    nothing: bool,
+}
+
+/// Compares, writes the comparison beside the results, and shows it.
+fn compare_with(
     baseline: &Baseline,
     finished: &Finished,
     results: &ResultsDir,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Compared> {
     let comparison = baseline.compare(&finished.record);
     compare::write(&comparison, results.root())?;
     tell(&compare::Format::Table.show(&comparison, compare::THRESHOLD_PERCENT)?)?;
     let worse = comparison.regressions(compare::THRESHOLD_PERCENT);
-    Ok(worse.map(|regression| regression.to_string()).collect())
+    Ok(Compared {
+        regressions: worse.map(|regression| regression.to_string()).collect(),
+        nothing: comparison.tally().compared() == 0,
+    })
 }
 
 fn complain_of(findings: &Findings<'_>) {
@@ -230,6 +240,9 @@ fn complain_of(findings: &Findings<'_>) {
     for objective in objectives.iter().filter(|it| it.standing != ObjectiveStanding::Met) {
         let ObjectiveOutcome { broker, cell, assertion, found, standing, .. } = objective;
         complain(&format!("objective {standing}: {broker}: {cell}: {assertion}: {found}"));
+    }
+    if findings.uncompared {
+        complain("baseline: nothing could be compared with it; the table says why");
     }
     for regression in findings.regressions {
         complain(&format!("regression: {regression}"));

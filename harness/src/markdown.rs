@@ -243,6 +243,7 @@ mod tests {
             failures: &failures,
             breaches: &breaches,
             regressions: &regressions,
+            uncompared: false,
         };
         insta::assert_snapshot!(markdown(&findings));
     }
@@ -250,7 +251,13 @@ mod tests {
     #[test]
     fn of_a_good_run_there_are_only_figures() {
         let record = good();
-        let findings = Findings { record: &record, failures: &[], breaches: &[], regressions: &[] };
+        let findings = Findings {
+            record: &record,
+            failures: &[],
+            breaches: &[],
+            regressions: &[],
+            uncompared: false,
+        };
         insta::assert_snapshot!(markdown(&findings));
     }
 

@@ -60,7 +60,7 @@ impl GeneratorFigures {
 /// One thread of the load generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GeneratorThread {
-    /// Its name, e.g. `publisher-0`.
+    /// Its name, e.g. `load 0`.
     pub name: String,
     /// Processor time within the measured phase.
     pub cpu_ns: u64,

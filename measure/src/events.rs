@@ -16,9 +16,9 @@ pub struct StormResult {
     pub accepted: u32,
     /// How many it refused, or never greeted.
     pub refused: u32,
-    /// From the first to the last greeting.
+    /// From when connecting began to the last greeting.
     pub duration_ns: u64,
-    /// From opening a connection to the broker's greeting.
+    /// From opening a connection, or at a rate from when that was due, to the broker's greeting.
     pub handshake: Latency,
     /// Whether it may be believed.
     pub verdict: Verdict,
@@ -33,14 +33,14 @@ pub struct IdleResult {
     pub connections: u32,
     /// For how long.
     pub held_ms: u64,
-    /// Resident memory of the broker for each of them: `resident_after_bytes` less
-    /// `resident_before_bytes`, over `connections`.
+    /// Resident memory of the broker for each that it let in: `resident_after_bytes` less
+    /// `resident_before_bytes`, over their number.
     pub bytes_per_connection: f64,
     /// Resident memory of the broker before the first was opened.
     pub resident_before_bytes: u64,
-    /// Resident memory of the broker when they had been held.
+    /// The most resident memory of the broker while they were held.
     pub resident_after_bytes: u64,
-    /// How many the broker closed.
+    /// How many the broker refused, or closed while they were held.
     pub dropped: u32,
 }
 

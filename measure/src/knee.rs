@@ -10,7 +10,7 @@ use crate::Standing;
 pub struct KneeResult {
     /// The stream.
     pub label: String,
-    /// What was to be met, e.g. `response p99 < 10 ms`.
+    /// What was to be met, e.g. `response.p99 < 10ms`.
     pub objective: String,
     /// What was tried, in this order.
     pub attempts: Vec<KneeAttempt>,

@@ -12,7 +12,7 @@ pub struct ObjectiveOutcome {
     pub broker: String,
     /// The measurement's label.
     pub cell: String,
-    /// What was asserted, e.g. `response_p99_ms < 10`.
+    /// What was asserted, e.g. `response.p99 < 10ms`.
     pub assertion: String,
     /// What was found: a latency in nanoseconds, a rate per second, a size in bytes, else in the
     /// unit of its name; `None` where nothing was measured.

@@ -61,7 +61,7 @@ pub struct BrokerRun {
     pub version: String,
     /// How it was started, one argument each.
     pub command_line: Vec<String>,
-    /// The driver that spoke to it, e.g. `native` or `mqtt5`.
+    /// The driver that spoke to it, e.g. `tandem-native` or `mqtt`.
     pub driver: String,
     /// What an acknowledgement promised.
     pub guarantee: GuaranteeClass,

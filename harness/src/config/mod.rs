@@ -148,8 +148,8 @@
 //! ```
 //!
 //! Operations and streams run one after the other in one process of the broker; each backlog,
-//! restart and outage has a process and a directory of its own, so that none pays for another's
-//! messages.
+//! restart, storm, crowd at rest and outage has a process and a directory of its own, so that none
+//! pays for another's messages or connections.
 
 mod brokers;
 mod checks;

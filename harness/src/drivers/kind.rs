@@ -160,7 +160,7 @@ impl DriverKind {
             Self::TandemClient => "a Tandem broker through the client library",
             Self::TandemJson => "a Tandem broker over JSON lines: subscribers pull again and again",
             Self::BytePipe => {
-                "a process that copies bytes and parses nothing: any broker's ceiling"
+                "a process that copies bytes and looks into no message: any broker's ceiling"
             }
             Self::BytePipeMqtt => "the byte pipe by MQTT: the ceiling of streams of QoS 0",
             Self::Null => "no broker at all: the load generator's own ceiling",

@@ -47,8 +47,9 @@ pub struct CrowdOutcome {
     pub threads_cpu_ns: Vec<u64>,
 }
 
-/// Makes a crowd, holds it, and lets it go. [`Phase::WarmUp`] is before it is there,
-/// [`Phase::Measured`] when it is whole and at rest, [`Phase::Over`] before it goes.
+/// Makes a crowd, holds it, and lets it go. Of one that is held, [`Phase::WarmUp`] is before it is
+/// there and [`Phase::Measured`] when it is whole and at rest; of one that is not,
+/// [`Phase::Measured`] is while it connects. [`Phase::Over`] is before it goes.
 ///
 /// # Errors
 /// [`LoadError::Generator`] where files or ports run out, [`LoadError::TimedOut`], or on an
@@ -135,14 +136,16 @@ fn conduct(
     on_phase: &mut dyn FnMut(Phase),
 ) -> Result<u64, LoadError> {
     let connecting = Patience { total_ns: u64::MAX, idle_ns: crowd.connect_ms_max * NS_PER_MS };
-    on_phase(Phase::WarmUp);
+    // Of those at rest, rest is what is measured; of all others, that they are let in.
+    let is_held = crowd.hold_ns > 0;
+    on_phase(if is_held { Phase::WarmUp } else { Phase::Measured });
     let start_ns = board.clock.now_ns();
     if board.conduct(Stage::ConnectOthers, connecting)? == Ended::TimedOut {
         let expected = "a connection to be let in";
         return Err(LoadError::TimedOut { expected, waited_ms: crowd.connect_ms_max });
     }
-    on_phase(Phase::Measured);
-    if crowd.hold_ns > 0 {
+    if is_held {
+        on_phase(Phase::Measured);
         board.conduct(Stage::Hold, Patience { total_ns: crowd.hold_ns, idle_ns: u64::MAX })?;
     }
     on_phase(Phase::Over);

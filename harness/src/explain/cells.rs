@@ -11,14 +11,15 @@ use std::fmt::Write as _;
 /// The names of all that is measured of a broker.
 pub(super) fn labels(config: &Config, broker: &BrokerPlan<'_>) -> Vec<String> {
     let operations = broker.operations.iter().map(|cell| cell.label());
-    let streams = config.streams.iter().map(StreamConfig::label);
+    let own = |stream: &&StreamConfig| stream.is_for(&broker.broker.name);
+    let streams = config.streams.iter().filter(own).map(StreamConfig::label);
     let backlogs = broker.backlogs.iter().map(|cell| cell.label());
     let restarts = broker.restarts.iter().map(|cell| cell.label());
     let storms = config.storms.iter().map(StormConfig::label);
     let idles = config.idles.iter().map(IdleConfig::label);
     let outages = config.outages.iter().map(OutageConfig::label);
-    let in_one_process = operations.chain(streams).chain(storms).chain(idles);
-    in_one_process.chain(backlogs).chain(restarts).chain(outages).collect()
+    let piles = backlogs.chain(restarts);
+    operations.chain(streams).chain(piles).chain(storms).chain(idles).chain(outages).collect()
 }
 
 pub(super) fn operations(config: &Config) -> Vec<String> {

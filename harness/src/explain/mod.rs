@@ -56,8 +56,8 @@ fn order(config: &Config) -> Vec<String> {
         rounds => format!("{brokers}, one after the other; all of them {rounds} times over"),
     }];
     lines.push(
-        "of each: operations, then streams; then backlogs, restarts and outages, each with a \
-         process and a directory of its own"
+        "of each: operations, then streams; then backlogs, restarts, storms, connections at rest \
+         and outages, each with a process and a directory of its own"
             .to_owned(),
     );
     let threads = config.generator.threads_or_cores() as u64;

@@ -205,9 +205,9 @@ metrics! {
     BytesPerConnection = "bytes_per_connection", Bytes;
     /// From the start of the broker's process until it is ready, in milliseconds.
     ReadyMs = "ready_ms", Number;
-    /// From the broker's end until the first delivery after it, in milliseconds.
+    /// From the signal that ends the broker until the first delivery after it, in milliseconds.
     RecoveredMs = "recovered_ms", Number;
-    /// What was delivered, of what the driver can do against nothing.
+    /// What was delivered, of what the byte pipe delivered in the same stream.
     RatioToCeiling = "ratio_to_ceiling", Number;
 }
 

@@ -14,8 +14,12 @@ const OWN_PROGRAMS: [(&str, &str); 4] = [
 ];
 
 /// Other programs, and the Debian packages that they come in.
-const PEER_PACKAGES: [(&str, &str); 3] =
-    [("redis-server", "redis-server"), ("nats-server", "nats-server"), ("mosquitto", "mosquitto")];
+const PEER_PACKAGES: [(&str, &str); 4] = [
+    ("redis-server", "redis-server"),
+    ("nats-server", "nats-server"),
+    ("mosquitto", "mosquitto"),
+    ("rabbitmq-server", "rabbitmq-server"),
+];
 
 /// What a command's first word means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +80,12 @@ fn find_along(path: &OsStr, name: &str) -> Option<PathBuf> {
 }
 
 fn advice(name: &str) -> String {
-    match PEER_PACKAGES.iter().find(|(program, _)| *program == name) {
+    let program = Path::new(name).file_name().unwrap_or_default();
+    match PEER_PACKAGES.iter().find(|(peer, _)| *peer == program) {
         Some((_, package)) => {
             format!("{name} is not installed; `apt-get install {package}` does it")
         }
+        None if name.contains('/') => format!("there is no {name}; give the path of a program"),
         None => format!("{name} was not found along PATH; install it, or give its path"),
     }
 }

@@ -35,10 +35,10 @@ fn ratio(ceilings: &BTreeMap<String, f64>, series: &str, per_s: f64) -> Option<f
     ceilings.get(series).filter(|ceiling| **ceiling > 0.0).map(|ceiling| per_s / ceiling)
 }
 
-/// What streams of different brokers have in common.
+/// What streams of different brokers have in common: what was asked, and the rate at which it was
+/// measured, which a search finds for each broker.
 fn series(stream: &StreamResult) -> String {
-    let in_flight = stream.acknowledged.as_ref().map_or(0, |acks| acks.in_flight);
-    format!("{} {} {} {in_flight}", stream.shape, stream.payload_bytes, stream.load)
+    format!("{} {}", stream.label, stream.load)
 }
 
 /// Every figure that a disk has too: what it has in common with others, how many messages a second,

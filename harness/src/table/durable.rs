@@ -1,11 +1,14 @@
 //! Acknowledgements, backlogs and restarts as tables of text.
 
-use super::{Rows, bytes, cpu_each, faults, percentiles, rate_and_ratio, time};
+use super::{
+    Column, Rows, bytes, cpu_each, faults, percentiles_of, rate_and_ratio, standing_line,
+    stream_head, time,
+};
 use measure::{
     Acknowledged, BacklogDrain, BacklogPass, BacklogResult, BrokerRun, DeliveryFaults,
     RestartResult, RunRecord, StreamResult,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A broker's cells, by the head of their row.
 type Cells = Vec<(Vec<String>, String)>;
@@ -13,34 +16,28 @@ type Cells = Vec<(Vec<String>, String)>;
 /// Streams whose publishers wait for acknowledgements.
 pub(super) fn acknowledged_table(record: &RunRecord) -> Option<String> {
     let title = "Acknowledged streams: messages (× disk), bytes, p50 / p99 to the acknowledgement, \
-                 broker CPU a message, deliveries, faults";
-    table(record, title, &["stream", "payload", "in flight"], |broker| {
+                 broker CPU a delivery, deliveries, faults, doubts";
+    table(record, title, &["stream"], |broker| {
         let streams = broker.streams.iter();
         let acked = streams.filter_map(|stream| Some((stream, stream.acknowledged.as_ref()?)));
-        acked.map(|(stream, acks)| acknowledged_cell(broker, stream, acks)).collect()
+        acked.map(|(stream, acks)| acknowledged_cell(stream, acks)).collect()
     })
 }
 
-fn acknowledged_cell(
-    broker: &BrokerRun,
-    stream: &StreamResult,
-    acks: &Acknowledged,
-) -> (Vec<String>, String) {
-    let head = vec![
-        stream.shape.to_string(),
-        format!("{} B", stream.payload_bytes),
-        acks.in_flight.to_string(),
-    ];
+fn acknowledged_cell(stream: &StreamResult, acks: &Acknowledged) -> (Vec<String>, String) {
+    let head = vec![stream_head(stream)];
+    let latency = stream.latencies.acknowledgement.as_ref().map(|latency| &latency.summary);
     let mut lines = vec![
         rate_and_ratio(acks.per_s, acks.ratio_to_disk),
         format!("{}/s", bytes(acks.bytes_per_s)),
-        percentiles(stream.latencies.acknowledgement.as_ref().map(|latency| &latency.summary)),
     ];
-    lines.extend(cpu_each(broker, stream, acks.messages));
+    lines.extend(percentiles_of(&stream.verdict, latency));
+    lines.extend(cpu_each(stream));
     if stream.shape.subscribers > 0 {
         lines.push(format!("{} delivered", rate_and_ratio(stream.delivered_per_s, None)));
     }
     lines.extend(faults([stream.lost, stream.duplicated, stream.reordered, stream.corrupted]));
+    lines.extend(standing_line(&stream.verdict));
     (head, lines.join("\n"))
 }
 
@@ -129,9 +126,9 @@ pub(super) fn table(
     }
     let heads = columns.iter().flat_map(|(_, cells)| cells.iter().map(|(head, _)| head.clone()));
     let rows = Rows::of(heads);
-    let columns: Vec<(&BrokerRun, BTreeMap<_, _>)> =
+    let columns: Vec<Column<'_>> =
         columns.into_iter().map(|(broker, cells)| (broker, cells.into_iter().collect())).collect();
-    Some(format!("{title}\n{}\n", rows.table(head_names, &columns)))
+    Some(format!("{title}\n{}\n", rows.tables(head_names, &columns)))
 }
 
 fn delivery_faults(found: DeliveryFaults) -> impl Iterator<Item = String> {

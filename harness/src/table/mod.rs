@@ -1,14 +1,12 @@
 //! The summary that is printed when a run is over.
 
 mod durable;
-mod outages;
+mod events;
 
-use crate::engine::Phase;
-use crate::run::phase_label;
 use comfy_table::{CellAlignment, Table, presets};
 use measure::{
-    BrokerRun, GuaranteeClass, LatencySummary, OperationResult, ResourceSample, RunRecord,
-    StreamResult,
+    BrokerRun, GuaranteeClass, LatencySummary, OperationResult, RunRecord, Standing, StreamResult,
+    Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +28,10 @@ pub fn summary(record: &RunRecord, ceiling_drivers: &[&str]) -> String {
     parts.extend(durable::acknowledged_table(record));
     parts.extend(durable::backlogs_table(record));
     parts.extend(durable::restarts_table(record));
-    parts.extend(outages::outages_table(record));
+    parts.extend(events::knees_table(record));
+    parts.extend(events::storms_table(record));
+    parts.extend(events::idles_table(record));
+    parts.extend(events::outages_table(record));
     parts.extend(durable::places(record));
     for skipped in &record.skipped {
         parts.push(format!("skipped: {}: {}", skipped.name, skipped.reason));
@@ -40,6 +41,12 @@ pub fn summary(record: &RunRecord, ceiling_drivers: &[&str]) -> String {
     }
     parts.join("\n")
 }
+
+/// Brokers side by side in one table, at most.
+const COLUMNS_MAX: usize = 6;
+
+/// A broker and its cells, by the head of their row.
+type Column<'a> = (&'a BrokerRun, BTreeMap<Vec<String>, String>);
 
 /// Rows that brokers have in common, in the order of their first appearance.
 struct Rows {
@@ -59,36 +66,63 @@ impl Rows {
         rows
     }
 
-    /// Lays out `columns`, each a broker and its cells by the head of their row. What the brokers
-    /// promise is said where they do not all promise the same.
-    fn table(
-        self,
-        head_names: &[&str],
-        columns: &[(&BrokerRun, BTreeMap<Vec<String>, String>)],
-    ) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL);
+    /// Lays out `columns`, each a broker and its cells by the head of their row: side by side where
+    /// they have room, else in one table after the other, those that promise the same together. What
+    /// the brokers promise is said where they do not all promise the same.
+    fn tables(self, head_names: &[&str], columns: &[Column<'_>]) -> String {
+        let mut ordered: Vec<&Column<'_>> = columns.iter().collect();
         let guarantees: BTreeSet<GuaranteeClass> =
             columns.iter().map(|(broker, _)| broker.guarantee).collect();
-        let names = columns.iter().map(|(broker, _)| match guarantees.len() {
-            0..=1 => broker.name.clone(),
-            _ => format!("{}\n{}", broker.name, broker.guarantee),
+        if ordered.len() > COLUMNS_MAX {
+            ordered.sort_by_key(|(broker, _)| broker.guarantee);
+        }
+        let says_guarantee = guarantees.len() > 1;
+        let tables = side_by_side(&ordered)
+            .map(|columns| self.table(head_names, columns, says_guarantee).to_string());
+        tables.collect::<Vec<_>>().join("\n")
+    }
+
+    fn table(&self, head_names: &[&str], columns: &[&Column<'_>], says_guarantee: bool) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL);
+        let names = columns.iter().map(|(broker, _)| match says_guarantee {
+            false => broker.name.clone(),
+            true => format!("{}\n{}", broker.name, broker.guarantee),
         });
         table.set_header(head_names.iter().map(|name| (*name).to_owned()).chain(names));
-        for head in self.heads {
-            let cells: Vec<String> = columns
-                .iter()
-                .map(|(_, cells)| {
-                    cells.get(&head).cloned().unwrap_or_else(|| NOT_MEASURED.to_owned())
-                })
-                .collect();
-            table.add_row(head.into_iter().chain(cells));
+        let has_any =
+            |head: &&Vec<String>| columns.iter().any(|(_, cells)| cells.contains_key(*head));
+        for head in self.heads.iter().filter(has_any) {
+            let cells = columns.iter().map(|(_, cells)| {
+                cells.get(head).cloned().unwrap_or_else(|| NOT_MEASURED.to_owned())
+            });
+            table.add_row(head.iter().cloned().chain(cells));
         }
         for column in table.column_iter_mut().skip(head_names.len()) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         table
     }
+}
+
+/// As many columns as have room, and no more of them than are of one guarantee where they are many.
+fn side_by_side<'a, 'b>(
+    columns: &'a [&'b Column<'b>],
+) -> impl Iterator<Item = &'a [&'b Column<'b>]> {
+    let is_many = columns.len() > COLUMNS_MAX;
+    columns
+        .chunk_by(move |(left, _), (right, _)| !is_many || left.guarantee == right.guarantee)
+        .flat_map(|alike| alike.chunks(COLUMNS_MAX))
+}
+
+/// What its figures are worth, if that is not all that they say.
+fn standing_line(verdict: &Verdict) -> Option<String> {
+    (verdict.standing != Standing::Valid).then(|| verdict.standing.to_string())
+}
+
+/// Percentiles, unless the backlog only grew: then they tell how long it was measured.
+fn percentiles_of(verdict: &Verdict, latency: Option<&LatencySummary>) -> Option<String> {
+    (verdict.standing != Standing::Unsustainable).then(|| percentiles(latency))
 }
 
 fn operations_table(record: &RunRecord, ceiling: Option<&BrokerRun>) -> Option<String> {
@@ -115,9 +149,9 @@ fn operations_table(record: &RunRecord, ceiling: Option<&BrokerRun>) -> Option<S
         })
         .collect();
     let rows = Rows::of(brokers.iter().flat_map(|broker| broker.operations.iter().map(head)));
-    let table = rows.table(&["operation", "clients"], &columns);
+    let table = rows.tables(&["operation", "clients"], &columns);
     let related = ceiling.map_or(String::new(), |ceiling| format!(" (× {})", ceiling.name));
-    Some(format!("Operations: rate{related}, p50 / p99, errors\n{table}\n"))
+    Some(format!("Operations: rate{related}, p50 / p99, errors, doubts\n{table}\n"))
 }
 
 /// Whether a ceiling bounds a broker: it promises the same, or, as a byte pipe, nothing at all.
@@ -126,22 +160,17 @@ fn promise_alike(ceiling: &BrokerRun, broker: &BrokerRun) -> bool {
 }
 
 fn operation_cell(result: &OperationResult, ratio: Option<f64>) -> String {
-    let mut lines =
-        vec![rate_and_ratio(result.throughput_per_s, ratio), percentiles(Some(&result.latency))];
+    let mut lines = vec![rate_and_ratio(result.throughput_per_s, ratio)];
+    lines.extend(percentiles_of(&result.verdict, Some(&result.latency)));
     if result.errors > 0 {
         lines.push(format!("{} errors", result.errors));
     }
+    lines.extend(standing_line(&result.verdict));
     lines.join("\n")
 }
 
 fn streams_table(record: &RunRecord) -> Option<String> {
-    let head = |result: &StreamResult| {
-        vec![
-            result.shape.to_string(),
-            format!("{} B", result.payload_bytes),
-            result.load.to_string(),
-        ]
-    };
+    let head = |result: &StreamResult| vec![stream_head(result)];
     let brokers: Vec<_> =
         record.brokers.iter().filter(|broker| delivered(broker).next().is_some()).collect();
     if brokers.is_empty() {
@@ -150,13 +179,14 @@ fn streams_table(record: &RunRecord) -> Option<String> {
     let columns: Vec<_> = brokers
         .iter()
         .map(|broker| {
-            let cells = delivered(broker).map(|result| (head(result), stream_cell(broker, result)));
+            let cells = delivered(broker).map(|result| (head(result), stream_cell(result)));
             (*broker, cells.collect())
         })
         .collect();
     let rows = Rows::of(brokers.iter().flat_map(|broker| delivered(broker).map(head)));
-    let table = rows.table(&["stream", "payload", "load"], &columns);
-    let title = "Streams: deliveries (× byte pipe), p50 / p99, broker CPU a delivery, faults";
+    let table = rows.tables(&["stream"], &columns);
+    let title = "Streams: deliveries (× byte pipe), response p50 / p99, broker CPU a delivery, \
+                 faults, doubts";
     Some(format!("{title}\n{table}\n"))
 }
 
@@ -165,14 +195,19 @@ fn delivered(broker: &BrokerRun) -> impl Iterator<Item = &StreamResult> {
     broker.streams.iter().filter(|stream| stream.acknowledged.is_none())
 }
 
-fn stream_cell(broker: &BrokerRun, result: &StreamResult) -> String {
-    let mut lines = vec![
-        rate_and_ratio(result.delivered_per_s, result.ratio_to_ceiling),
-        percentiles(result.latencies.delivery().map(|latency| &latency.summary)),
-    ];
-    lines.extend(cpu_each(broker, result, result.messages_received));
+fn stream_cell(result: &StreamResult) -> String {
+    let latency = result.latencies.delivery().map(|latency| &latency.summary);
+    let mut lines = vec![rate_and_ratio(result.delivered_per_s, result.ratio_to_ceiling)];
+    lines.extend(percentiles_of(&result.verdict, latency));
+    lines.extend(cpu_each(result));
     lines.extend(faults([result.lost, result.duplicated, result.reordered, result.corrupted]));
+    lines.extend(standing_line(&result.verdict));
     lines.join("\n")
+}
+
+/// What tells a stream from the others, each part on a line of its own.
+fn stream_head(result: &StreamResult) -> String {
+    result.label.strip_prefix("stream ").unwrap_or(&result.label).replace(", ", "\n")
 }
 
 /// What was wrong, a line for each fault.
@@ -182,29 +217,10 @@ fn faults(counts: [u64; 4]) -> impl Iterator<Item = String> {
     faults.map(|(count, name)| format!("{count} {name}"))
 }
 
-/// The broker's processor time for each of so many messages.
-fn cpu_each(broker: &BrokerRun, result: &StreamResult, messages: u64) -> Option<String> {
-    let cpu_ns = cpu_ns_of_stream(broker, result).filter(|_| messages > 0)?;
-    Some(format!("CPU {:.3} µs", cpu_ns as f64 / 1e3 / messages as f64))
-}
-
-/// Processor time of the broker between the marks of the stream's beginning and end, over all
-/// rounds.
-fn cpu_ns_of_stream(broker: &BrokerRun, result: &StreamResult) -> Option<u64> {
-    let used_at = |wanted: String| {
-        let marks = broker.marks.iter().filter(move |mark| mark.label == wanted);
-        marks.filter_map(|mark| {
-            let sample = broker.resources.iter().find(|sample| sample.t_ns == mark.t_ns)?;
-            Some(cpu_ns(sample))
-        })
-    };
-    let starts = used_at(phase_label(&result.label, Phase::Measured));
-    let ends = used_at(phase_label(&result.label, Phase::Over));
-    starts.zip(ends).map(|(start, end)| end.saturating_sub(start)).reduce(|sum, next| sum + next)
-}
-
-fn cpu_ns(sample: &ResourceSample) -> u64 {
-    sample.cpu_user_ns + sample.cpu_system_ns
+/// The broker's processor time for each delivery, or for each acknowledgement where nobody reads.
+fn cpu_each(result: &StreamResult) -> Option<String> {
+    let cpu_us = result.resources.as_ref()?.cpu_us_per_delivery?;
+    Some(format!("CPU {cpu_us:.3} µs"))
 }
 
 pub(crate) fn rate_and_ratio(rate_per_s: f64, ratio: Option<f64>) -> String {
@@ -252,10 +268,10 @@ fn with_prefix(value: f64, units: &[(f64, &str)]) -> String {
 mod tests {
     use super::*;
     use measure::{
-        Acknowledged, BacklogDrain, BacklogPass, BacklogResult, BrokerKind, DataPlace,
-        DeliveryFaults, FORMAT_VERSION, GeneratorFigures, HistogramTag, Latency, LatencyHistogram,
-        MachineFacts, OperationName, PageCache, PhaseMark, RestartResult, SkippedBroker, StopKind,
-        StreamLatencies, StreamLoad, StreamShape, Verdict,
+        Acknowledged, BacklogDrain, BacklogPass, BacklogResult, BrokerKind, CellResources,
+        DataPlace, DeliveryFaults, FORMAT_VERSION, GeneratorFigures, HistogramTag, Latency,
+        LatencyHistogram, MachineFacts, OperationName, PageCache, RestartResult, SkippedBroker,
+        StopKind, StreamLatencies, StreamLoad, StreamShape,
     };
 
     fn latency(p50_us: u64, p99_us: u64) -> LatencySummary {
@@ -356,20 +372,10 @@ mod tests {
         let mut tandem = broker("tandem-mio", "tandem-native");
         tandem.operations = vec![operation(1, 41_234.0, 0), operation(50, 85_700.0, 3)];
         tandem.streams = vec![stream(8_130_000.0, 2, Some(0.851))];
-        let label = "stream 1→50, 100 B, saturating";
-        let marks = [(5, label.to_owned()), (9, format!("{label}, over"))];
-        for (t_ns, label) in marks {
-            let cpu_user_ns = t_ns * 20_000_000;
-            let sample = ResourceSample {
-                t_ns,
-                cpu_user_ns,
-                cpu_system_ns: 0,
-                resident_bytes: 1,
-                threads: 1,
-            };
-            tandem.resources.push(sample);
-            tandem.marks.push(PhaseMark { t_ns, label });
-        }
+        let cpu_us_per_delivery = Some(0.08);
+        tandem.streams[0].resources =
+            Some(CellResources { cpu_us_per_delivery, ..CellResources::default() });
+        tandem.operations[1].verdict.degrade(Standing::Suspect, "the machine was busy");
         let reason = "redis-server is not installed; `apt-get install redis-server` does it";
         RunRecord {
             format_version: FORMAT_VERSION,
@@ -397,6 +403,25 @@ mod tests {
     #[test]
     fn brokers_stand_side_by_side_with_their_ratio_to_the_byte_pipe() {
         insta::assert_snapshot!(summary(&record(), &["byte-pipe"]));
+    }
+
+    #[test]
+    fn of_many_brokers_those_that_promise_the_same_stand_together() {
+        let mut record = record();
+        let classes = [GuaranteeClass::Synced, GuaranteeClass::InMemory];
+        record.brokers = (0..9)
+            .map(|index| {
+                let mut broker = broker(&format!("broker-{index}"), "tandem-native");
+                broker.guarantee = classes[index % 2];
+                broker.operations = vec![operation(1, 1000.0 * (index + 1) as f64, 0)];
+                broker
+            })
+            .collect();
+        let summary = summary(&record, &[]);
+        let heads: Vec<_> = summary.lines().filter(|line| line.contains("broker-")).collect();
+        assert_eq!(heads.len(), 2, "{summary}");
+        assert!(heads[0].contains("broker-7") && !heads[0].contains("broker-8"), "{summary}");
+        assert_eq!(heads[1].matches("broker-").count(), 5, "{summary}");
     }
 
     fn pass(per_s: f64, ratio_to_disk: Option<f64>) -> BacklogPass {

@@ -56,7 +56,7 @@ pub enum Trend {
 
 /// Where a backlog goes, deliveries being at `delivered_per_s`.
 ///
-/// Moments are to be in order of time and far enough apart, 100 ms and more, that a queue has
+/// Moments are to be in order of time and far enough apart, 50 ms and more, that a queue has
 /// changed in between: neighbours that are alike for that reason look like a trend.
 ///
 /// ```
