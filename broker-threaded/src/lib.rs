@@ -9,6 +9,7 @@ mod connection;
 mod post;
 mod reader;
 mod server;
+mod threads;
 mod writer;
 
 use broker_core::Wakes;

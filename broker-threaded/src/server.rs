@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::reader;
+use crate::threads::Threads;
 use broker_core::{Broker, Now, SessionKey, Wake, Wakes};
 use broker_host::{Clock, Stop};
 use slab::Slab;
@@ -15,15 +16,13 @@ use std::time::Duration;
 /// How often what time asks for is done, and a failed accept is tried again.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Virtual memory of a connection's thread; only what it touches is real.
-pub(crate) const STACK_BYTES: usize = 256 * 1024;
-
 const SLOT_BITS: u32 = 32;
 
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) broker: Arc<Broker>,
     pub(crate) clock: Clock,
+    pub(crate) threads: Threads,
     connections: RwLock<Slab<Arc<Connection>>>,
     /// Told when a connection was removed.
     removed: (Mutex<u64>, Condvar),
@@ -38,6 +37,7 @@ impl Server {
         Self {
             broker,
             clock,
+            threads: Threads::of_this_machine(),
             connections: RwLock::default(),
             removed: (Mutex::new(0), Condvar::new()),
             ending: Mutex::default(),
@@ -84,10 +84,7 @@ impl Server {
         let key = connection.key();
         let server = Arc::clone(self);
         let reading = Arc::clone(&connection);
-        let spawned = thread::Builder::new()
-            .name("read".into())
-            .stack_size(STACK_BYTES)
-            .spawn(move || reader::run(&server, &reading));
+        let spawned = self.threads.spawn("read", move || reader::run(&server, &reading));
         if let Err(error) = spawned {
             self.remove(&connection);
             return Err(error);

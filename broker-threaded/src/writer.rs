@@ -1,21 +1,16 @@
 //! The thread that blocks on a socket which does not take all that is for it.
 
 use crate::connection::{Connection, SLICES_PER_WRITE_MAX};
-use crate::server::{STACK_BYTES, Server};
+use crate::server::Server;
 use broker_core::{Output, Wakes};
 use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::thread;
 
 /// Starts the writer of a connection.
 pub(crate) fn spawn(server: &Arc<Server>, connection: &Arc<Connection>) -> io::Result<()> {
-    let (server, connection) = (Arc::clone(server), Arc::clone(connection));
-    thread::Builder::new()
-        .name("write".into())
-        .stack_size(STACK_BYTES)
-        .spawn(move || run(&server, &connection))
-        .map(drop)
+    let (own, connection) = (Arc::clone(server), Arc::clone(connection));
+    server.threads.spawn("write", move || run(&own, &connection))
 }
 
 fn run(server: &Arc<Server>, connection: &Arc<Connection>) {
