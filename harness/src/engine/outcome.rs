@@ -103,12 +103,15 @@ impl StreamOutcome {
     #[must_use]
     pub fn timeline_points(&self) -> Vec<TimelinePoint> {
         let TimelineSum { interval_ns, sent, received } = &self.timeline;
+        let end_ns = self.duration_ns.max(self.sending_ns);
         let points = (0..sent.len().max(received.len())).map(|index| {
             let received = received.get(index);
             let percentile = |percent| received.and_then(|it| it.response.percentile_ns(percent));
+            let t_ns = index as u64 * interval_ns;
             TimelinePoint {
-                t_ns: index as u64 * interval_ns,
-                interval_ns: *interval_ns,
+                t_ns,
+                // The last one ends before it is over.
+                interval_ns: end_ns.saturating_sub(t_ns).clamp(1, *interval_ns),
                 sent: sent.get(index).copied().unwrap_or(0),
                 delivered: received.map_or(0, |interval| interval.received),
                 errors: 0,

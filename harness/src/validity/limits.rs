@@ -1,7 +1,8 @@
 //! Where a figure ceases to be trusted, each limit with its reason.
 
 /// From here on a thread that must keep a schedule does not: a server that is busy for the part ρ
-/// of its time has work waiting ρ/(1 − ρ) service times on average (M/M/1), nine at 0.9.
+/// of its time has work waiting ρ/(1 − ρ) service times on average (M/M/1), nine at 0.9. Where its
+/// lateness is known and small it did all the same, and is only suspect.
 pub const THREAD_BUSY_INVALID: f64 = 0.9;
 
 /// Here what waits is three service times long, which shows in high percentiles.

@@ -68,13 +68,19 @@ fn a_load_with_a_rate_of_its_own_is_open() {
 #[test]
 fn a_busy_generator_matters_where_there_is_a_schedule() {
     let busy = |threads, rest: Observations| Observations { threads, ..rest };
+    let unknown = || Observations { lateness: None, ..open() };
     check(
-        &busy(vec![thread(0.2, 0.0), thread(0.95, 0.02)], open()),
+        &busy(vec![thread(0.2, 0.0), thread(0.95, 0.02)], unknown()),
         Standing::Invalid,
         &["publisher 0", "97.0 %", "90.0 %"],
     );
     // Without a core it is as late as without time.
-    check(&busy(vec![thread(0.3, 0.65)], open()), Standing::Invalid, &["95.0 %"]);
+    check(&busy(vec![thread(0.3, 0.65)], unknown()), Standing::Invalid, &["95.0 %"]);
+    let late = Lateness { p99_ns: 1_200_000, mean_interval_ns: 2_000_000 };
+    let late = Observations { lateness: Some(late), ..open() };
+    assert_eq!(judge(&busy(vec![thread(0.95, 0.0)], late)).standing, Standing::Invalid);
+    // As busy as that, and yet in time.
+    check(&busy(vec![thread(0.95, 0.0)], open()), Standing::Suspect, &["95.0 %", "75.0 %"]);
     check(&busy(vec![thread(0.8, 0.0)], open()), Standing::Suspect, &["80.0 %", "75.0 %"]);
     check(&busy(vec![thread(1.0, 0.0)], closed()), Standing::Valid, &[]);
 }

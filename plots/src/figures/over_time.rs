@@ -114,14 +114,16 @@ type Lines = Vec<Line>;
 
 fn panels(subjects: &Subjects<'_>, stream: &StreamKey) -> [LineChart; PANELS] {
     let [mut delivered, mut latency, mut cores, mut memory]: [Lines; PANELS] = Default::default();
+    let mut median = Lines::new();
     let (mut end_s, mut standings) = (0.0_f64, Vec::new());
     for (broker, style) in subjects.brokers() {
         let Some(result) = stream.result_in(broker).filter(|it| it.timeline.len() > 1) else {
             continue;
         };
         end_s = end_s.max(result.timeline.iter().map(end_of).fold(0.0, f64::max));
-        delivered.push(line(style, result.timeline.iter().map(deliveries)));
+        delivered.push(line(style, whole_intervals(&result.timeline).map(deliveries)));
         latency.push(line(style, result.timeline.iter().filter_map(tail)));
+        median.push(line(style, result.timeline.iter().filter_map(middle)));
         let samples = samples_of(broker, result);
         cores.push(line(style, cores_of(&samples).into_iter()));
         memory.push(line(style, memory_of(&samples).into_iter()));
@@ -134,7 +136,6 @@ fn panels(subjects: &Subjects<'_>, stream: &StreamKey) -> [LineChart; PANELS] {
         lines.iter().flat_map(|it| &it.points).map(|it| it.1).collect()
     };
     let rates = Axis::from_zero(most(&delivered), Quantity::Rate);
-    let latencies = Axis::logarithmic(heights(&latency), Quantity::LatencyNs);
     let busy = Axis::from_zero(most(&cores), Quantity::Cores);
     let bytes = Axis::logarithmic(heights(&memory), Quantity::Bytes);
     let panel = |title: String, up_name: String, up, lines, foot| LineChart {
@@ -156,9 +157,15 @@ fn panels(subjects: &Subjects<'_>, stream: &StreamKey) -> [LineChart; PANELS] {
         None => "deliveries per second".to_owned(),
     };
     let (none, p99) = (String::new(), "99th percentile of response time".to_owned());
+    let has_tail = latency.iter().any(|line| !line.points.is_empty());
+    let (latency_name, latency) = match has_tail {
+        true => (p99, latency),
+        false => ("median response time; too few in an interval for its tail".to_owned(), median),
+    };
+    let latencies = Axis::logarithmic(heights(&latency), Quantity::LatencyNs);
     [
         panel(title(stream), deliveries, rates, delivered, Foot::Shared),
-        panel(none.clone(), p99, latencies, latency, Foot::Shared),
+        panel(none.clone(), latency_name, latencies, latency, Foot::Shared),
         panel(none.clone(), "processor cores in use".to_owned(), busy, cores, Foot::Shared),
         panel(none, "resident memory".to_owned(), bytes, memory, Foot::Labelled),
     ]
@@ -181,6 +188,17 @@ fn middle_of(point: &TimelinePoint) -> f64 {
 
 fn deliveries(point: &TimelinePoint) -> (f64, f64) {
     (middle_of(point), rate_per_s(point.delivered, point.interval_ns))
+}
+
+/// Without a last one that was too short to tell a rate.
+fn whole_intervals(timeline: &[TimelinePoint]) -> impl Iterator<Item = &TimelinePoint> {
+    let longest_ns = timeline.iter().map(|point| point.interval_ns).max().unwrap_or(0);
+    timeline.iter().filter(move |point| point.interval_ns >= longest_ns / 2)
+}
+
+fn middle(point: &TimelinePoint) -> Option<(f64, f64)> {
+    let latency_ns = point.response_p50_ns.filter(|latency_ns| *latency_ns > 0)?;
+    Some((middle_of(point), latency_ns as f64))
 }
 
 fn tail(point: &TimelinePoint) -> Option<(f64, f64)> {
