@@ -50,10 +50,18 @@ fn knee_in<'a>(broker: &'a BrokerRun, key: &KneeKey) -> Option<&'a KneeResult> {
     broker.knees.iter().find(|knee| knee.label == key.0 && knee.objective == key.1)
 }
 
+/// The stream and the objective, which the stream's own label mostly says.
+fn title((label, objective): &KneeKey, between: &str) -> String {
+    match label.contains(objective.as_str()) {
+        true => label.clone(),
+        false => format!("{label}{between}{objective}"),
+    }
+}
+
 fn finding(subjects: &Subjects<'_>, keys: &[KneeKey]) -> String {
     let Some(key) = keys.first() else { return String::new() };
     subjects.leading(
-        &format!("{}, {}", key.0, key.1),
+        &title(key, ", "),
         Better::Longer,
         |broker| Some((knee_in(broker, key)?.rate_per_s?, Standing::Valid)),
         |per_s| format!("{} messages/s sustained", Quantity::Rate.figure(per_s)),
@@ -73,7 +81,7 @@ fn chart(subjects: &Subjects<'_>, key: &KneeKey) -> LineChart {
     }
     let points = || lines.iter().flat_map(|line| line.points.iter().chain(&line.marked));
     LineChart {
-        title: format!("{} · {}", key.0, key.1),
+        title: title(key, " · "),
         across: Axis::logarithmic(points().map(|point| point.0), Quantity::Rate),
         across_name: "messages offered per second",
         up: Axis::logarithmic(points().map(|point| point.1), Quantity::LatencyNs),
